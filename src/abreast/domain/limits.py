@@ -1,0 +1,333 @@
+"""Limits: how many units of a key may be held at once, and what happens beyond that.
+
+A *claim* is what one run asks of one key. Claims that are equal share a *lane*: runs with the
+same claims wait in one line, and the line as a whole is blocked or awake. A key's *usage* counts
+the units held and the runs in line; stores keep it, the functions here judge it.
+"""
+
+from __future__ import annotations
+
+import string
+from collections.abc import Callable, Mapping, Sequence
+from enum import IntEnum
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ..errors import UsageError, WrongType
+from .policy import Duration, seconds
+
+if TYPE_CHECKING:
+    from .model import Run, Task
+
+
+class Then(IntEnum):
+    """What to do when a limit and the places behind it are full; a larger one is stricter."""
+
+    WAIT = 0
+    REPLACE = 1
+    CANCEL = 2
+    SKIP = 3
+    FAIL = 4
+
+
+_THEN = {then.name.lower(): then for then in Then}
+_PLACES = {Then.WAIT: None, Then.REPLACE: 1, Then.CANCEL: 1, Then.SKIP: 0, Then.FAIL: 0}
+
+
+class Limit:
+    """At most ``n`` units at once for every value of ``key``.
+
+    Parameters
+    ----------
+    n : int or callable
+        Units there are. A callable gets the arguments of the run and returns an int.
+    key : str
+        ``""`` counts this task. ``"{tenant}"`` counts per value of the argument ``tenant``.
+        ``"/openai"`` is a pool shared by all tasks that name it, ``"/openai/{tenant}"`` shared
+        and partitioned.
+    per : duration, optional
+        The unit returns this long after the start instead of at the end, which makes the limit
+        a rate: ``Limit(60, per="1m")`` starts at most 60 in every minute.
+    cost : int or callable
+        Units one run takes. A callable gets the arguments of the run.
+    waiting : int, optional
+        Places in the line behind the limit. Unbounded under ``then="wait"``; 1 under
+        ``"replace"`` and ``"cancel"``, 0 under ``"skip"`` and ``"fail"`` unless given.
+    then : str
+        What happens to a newcomer when those places are taken: ``"wait"`` all the same,
+        ``"skip"`` (recorded as skipped), ``"replace"`` (the newest takes the waiting place),
+        ``"cancel"`` (a running one is cancelled and the newcomer follows), ``"fail"`` (the
+        caller gets :class:`abreast.errors.Busy`).
+
+    Of several limits a run takes either all units or none.
+    """
+
+    __slots__ = ("cost", "key", "n", "per", "then", "waiting")
+
+    def __init__(
+        self,
+        n: int | Callable[..., int],
+        key: str = "",
+        *,
+        per: Duration | None = None,
+        cost: int | Callable[..., int] = 1,
+        waiting: int | None = None,
+        then: str = "wait",
+    ) -> None:
+        _whole("Limit: n", n, least=1)
+        _whole("Limit: cost", cost, least=0)
+        if not isinstance(key, str):
+            raise WrongType(f"Limit: key must be a str such as '{{tenant}}' or '/pool', not {key!r}")
+        if waiting is not None:
+            _whole("Limit: waiting", waiting, least=0, callables=False)
+        if then not in _THEN:
+            raise UsageError(f"Limit: then must be one of {', '.join(map(repr, _THEN))}, not {then!r}")
+        if isinstance(n, int) and isinstance(cost, int) and cost > n:
+            raise UsageError(f"Limit: one run costs {cost} units but there are only {n}")
+        self.n = n
+        self.key = key
+        self.per = None if per is None else seconds(per, "Limit: per")
+        self.cost = cost
+        self.then = _THEN[then]
+        self.waiting = _PLACES[self.then] if waiting is None else waiting
+
+    def __repr__(self) -> str:
+        return f"Limit({self.n!r}, {self.key!r})"
+
+
+def _whole(name: str, value: object, least: int, callables: bool = True) -> None:
+    if callables and callable(value):
+        return
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise WrongType(f"{name} must be a whole number, not {value!r} ({type(value).__name__})")
+    if value < least:
+        raise UsageError(f"{name} must be {least} or more, not {value}")
+
+
+class Claim(NamedTuple):
+    """What a run asks of one key. Equal claims make equal lanes."""
+
+    key: str
+    per: float | None
+    n: float
+    cost: float
+    places: int | None
+    then: Then
+
+
+class Usage:
+    """What is known of one key: units held, by whom, and who stands in line for it."""
+
+    __slots__ = ("held", "holders", "key", "line", "parked", "per", "woken")
+
+    def __init__(self, key: str, per: float | None) -> None:
+        self.key = key
+        self.per = per
+        self.held: float = 0
+        self.holders: dict[Run, float] = {}  # running runs, oldest first
+        self.line: dict[Run, None] = {}  # admitted runs that wait, oldest first; bounded keys only
+        self.parked: list[Any] = []  # the store's heap of lanes blocked on this key
+        self.woken = 0
+
+
+def blocked_on(claims: Sequence[Claim], usages: Sequence[Usage]) -> Usage | None:
+    """Return the first key without room for its claim, or None when all units can be taken."""
+    for claim, usage in zip(claims, usages, strict=True):
+        if usage.held + claim.cost > claim.n:
+            return usage
+    return None
+
+
+class Verdict(NamedTuple):
+    """What the limits say to a newcomer, decided over all of them at once.
+
+    ``then`` is WAIT when the newcomer may join the line. ``out`` are waiting runs that give way,
+    ``stop`` running ones that are asked to end. ``usage`` is the key that decided.
+    """
+
+    then: Then
+    usage: Usage | None = None
+    out: tuple[Run, ...] = ()
+    stop: tuple[Run, ...] = ()
+
+
+ADMITTED = Verdict(Then.WAIT)
+
+
+def at_the_door(claims: Sequence[Claim], usages: Sequence[Usage]) -> Verdict:
+    """Judge whether a newcomer may join the line of every key it needs.
+
+    Limits that are full act once, by the strictest ``then`` among them.
+    """
+    strictest: tuple[Claim, Usage] | None = None
+    out: dict[Run, None] = {}
+    stop: dict[Run, None] = {}
+    for claim, usage in zip(claims, usages, strict=True):
+        if claim.then is Then.WAIT or not _full(claim, usage):
+            continue
+        if strictest is None or claim.then > strictest[0].then:
+            strictest = (claim, usage)
+        if claim.then is Then.REPLACE:
+            out.update(dict.fromkeys(_beyond(claim, usage)[:1] or list(usage.line)[:1]))
+        elif claim.then is Then.CANCEL:
+            victims = [run for run in usage.holders if run.asked is None]
+            waiting = _beyond(claim, usage)
+            out.update(dict.fromkeys(waiting if victims else list(usage.line)))
+            if len(victims) == len(usage.holders):  # nobody is on the way out yet
+                stop.update(dict.fromkeys(victims[:1]))
+    if strictest is None:
+        return ADMITTED
+    then, usage = strictest[0].then, strictest[1]
+    if then >= Then.SKIP:
+        return Verdict(then, usage)
+    return Verdict(then, usage, tuple(out), tuple(stop) if then is Then.CANCEL else ())
+
+
+def _full(claim: Claim, usage: Usage) -> bool:
+    if usage.held + claim.cost + _in_line(usage, claim) <= claim.n:
+        return False
+    if claim.then is Then.CANCEL:
+        return True  # even with a free waiting place somebody running has to go
+    return len(_beyond(claim, usage)) >= (claim.places or 0)
+
+
+def _in_line(usage: Usage, claim: Claim) -> float:
+    return sum(cost_of(run, usage, claim) for run in usage.line)
+
+
+def _beyond(claim: Claim, usage: Usage) -> list[Run]:
+    """Runs in line for which there will be no unit even once all before them have started."""
+    room = claim.n - usage.held
+    beyond = []
+    for run in usage.line:
+        cost = cost_of(run, usage, claim)
+        if cost <= room:
+            room -= cost
+        else:
+            beyond.append(run)
+    return beyond
+
+
+def cost_of(run: Run, usage: Usage, default: Claim) -> float:
+    """Units of ``usage`` that a waiting run will take."""
+    lane = run.lane
+    if lane is None:
+        return default.cost
+    for claim in lane.claims:
+        if claim.key == usage.key and claim.per == usage.per:
+            return float(claim.cost)
+    return default.cost
+
+
+class Keys:
+    """The limits of one task, ready to be asked for the claims of its runs."""
+
+    __slots__ = ("_makers", "fixed")
+
+    def __init__(self, task: Task) -> None:
+        self._makers = [_Maker(limit, task) for limit in task.limits]
+        # without templates and callables every run of the task makes the same claims
+        self.fixed: tuple[Claim, ...] | None = (
+            tuple(maker.fixed for maker in self._makers if maker.fixed is not None)
+            if all(maker.fixed is not None for maker in self._makers)
+            else None
+        )
+
+    def claims(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[Claim, ...]:
+        """Return what a run with these arguments asks of each key.
+
+        Raises
+        ------
+        UsageError
+            When a key names a parameter the task does not have, or a run costs more than there is.
+        """
+        if self.fixed is not None:
+            return self.fixed
+        if len(self._makers) == 1:
+            return (self._makers[0].claim(args, kwargs),)
+        return tuple(maker.claim(args, kwargs) for maker in self._makers)
+
+
+class _Maker:
+    __slots__ = ("_parts", "_prefix", "_tail", "fixed", "limit", "task")
+
+    def __init__(self, limit: Limit, task: Task) -> None:
+        self.limit = limit
+        self.task = task
+        shared = limit.key.startswith("/")
+        self._prefix = "" if shared else task.name + ("/" if limit.key else "")
+        self._parts: list[tuple[str, Callable[..., object]]] = []
+        self._tail = ""
+        for text, field, _, _ in string.Formatter().parse(limit.key):
+            if field is None:
+                self._tail = text
+            else:
+                self._parts.append((text, _reader(field, task)))
+        plain = isinstance(limit.n, (int, float)) and isinstance(limit.cost, (int, float))
+        self.fixed: Claim | None = None
+        if plain and not self._parts:
+            self.fixed = self._claim(self._prefix + self._tail, limit.n, limit.cost)
+
+    def claim(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Claim:
+        if self.fixed is not None:
+            return self.fixed
+        key = self._prefix
+        for text, read in self._parts:
+            key += text + str(read(args, kwargs))
+        limit = self.limit
+        n, cost = limit.n, limit.cost
+        if callable(n) or callable(cost):
+            n = n(*args, **kwargs) if callable(n) else n
+            cost = cost(*args, **kwargs) if callable(cost) else cost
+            return self._claim(key + self._tail, n, cost)
+        return Claim(key + self._tail, limit.per, n, cost, limit.waiting, limit.then)
+
+    def _claim(self, key: str, n: Any, cost: Any) -> Claim:
+        for name, value in (("n", n), ("cost", cost)):
+            if isinstance(value, bool) or not isinstance(value, (int, float)) or value < 0:
+                raise UsageError(
+                    f"task {self.task.name!r}: {name} of {self.limit!r} must be 0 or more, not {value!r}"
+                )
+        if cost > n:
+            raise UsageError(
+                f"task {self.task.name!r} needs {cost:g} units of {key!r}, but there are only {n:g}"
+            )
+        return Claim(key, self.limit.per, n, cost, self.limit.waiting, self.limit.then)
+
+
+def _reader(field: str, task: Task) -> Callable[..., object]:
+    """Return a function of (args, kwargs) that reads one parameter of the task."""
+    name = field.split(".", 1)[0].split("[", 1)[0]
+    position, default, names = _parameter(task, name)
+    if position is None:
+        raise UsageError(
+            f"task {task.name!r}: the limit's key names {{{field}}}, but the task has no parameter "
+            f"{name!r}; it has {', '.join(names) or 'none'}"
+        )
+    at = position
+
+    def read(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> object:
+        if name in kwargs:
+            return kwargs[name]
+        return args[at] if 0 <= at < len(args) else default
+
+    if field == name:
+        return read
+    formatter = string.Formatter()
+    return lambda args, kwargs: formatter.get_field(field, (), {name: read(args, kwargs)})[0]
+
+
+def _parameter(task: Task, name: str) -> tuple[int | None, object, list[str]]:
+    import inspect  # costly to import, and only templates need it
+
+    fn = task.fn
+    if not callable(fn):
+        return None, None, []
+    parameters = inspect.signature(fn).parameters
+    for position, (known, parameter) in enumerate(parameters.items()):
+        if parameter.kind is parameter.VAR_KEYWORD:
+            return -1, None, list(parameters)  # whatever the caller passes by name
+        if known == name:
+            at = position if parameter.kind is not parameter.KEYWORD_ONLY else -1
+            default = None if parameter.default is parameter.empty else parameter.default
+            return at, default, list(parameters)
+    return None, None, list(parameters)

@@ -1,0 +1,250 @@
+"""What a child does: read a run from its socket, execute it, answer, clean up, wait again."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import socket
+import sys
+import time
+import traceback
+from threading import Lock
+from types import CoroutineType
+from typing import Any, NoReturn
+
+from .. import codec, platform
+from ..context import attempt_here
+from ..domain.model import Attempt, Run, Task
+from ..errors import NotPicklable
+from . import leftovers, wire
+
+_NONE = wire.frame(wire.VALUE, pickle.dumps(None, 5))
+_ADVICE = 'return plain data, or run the task in a thread: executor="thread"'
+
+
+def serve(sock: socket.socket) -> NoReturn:
+    """Execute runs until the parent closes the socket; never returns."""
+    server = _Server(sock)
+    clean = False
+    try:
+        clean = server.attend()
+    finally:
+        _flush()
+        os._exit(wire.LEFT_CLEAN if clean else 1)
+
+
+class _Server:
+    """One child: its functions by key, its end of the socket."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self.sock = sock
+        self.pid = os.getpid()
+        self.functions: dict[int, tuple[Any, Task]] = {}
+        self.line = ParentLine(sock)
+        self.saved: tuple[int, int] | None = None  # the usual output, while it goes to a log
+
+    def attend(self) -> bool:
+        """Return True if the child may leave and has left nothing behind."""
+        recv, unpack, size = self.sock.recv, wire.HEAD.unpack_from, wire.HEAD_SIZE
+        buffer: bytes = b""
+        while True:
+            if not buffer:
+                buffer = recv(wire.READ_SIZE)
+                if not buffer:
+                    return True
+            if len(buffer) < size:
+                buffer += wire.receive_exactly(self.sock, size - len(buffer))
+                if len(buffer) < size:
+                    return True
+            length, kind = unpack(buffer)
+            end = size + length
+            if len(buffer) < end:
+                buffer += wire.receive_exactly(self.sock, end - len(buffer))
+                if len(buffer) < end:
+                    return True
+            body = memoryview(buffer)[size:end]
+            buffer = buffer[end:] if len(buffer) > end else b""
+            if kind == wire.RUN:
+                if self.run(body):
+                    return True
+            elif kind == wire.TASK:
+                self.learn(body)
+            else:
+                self.functions.clear()
+
+    def learn(self, body: memoryview) -> None:
+        """Keep a function for the runs that will name it by its key."""
+        key, path, name, blob = pickle.loads(body)
+        if sys.path != path:
+            sys.path[:] = path
+        try:
+            fn = codec.loads(blob)
+        except BaseException as error:
+            fn = _Unloadable(name, error)
+        self.functions[key] = (fn, Task(name, fn, "process"))
+
+    def run(self, body: memoryview) -> bool:
+        """Execute one run and answer. True if it was to be the only one of this child."""
+        fresh = False
+        log = None
+        line = self.line
+        try:
+            key, serial, args, kwargs, id, label, number, log, fresh = pickle.loads(body)
+        except BaseException as error:
+            answer = _error_frame(
+                NotPicklable(
+                    "the arguments of this run arrived in its process but cannot be loaded "
+                    f"there: {type(error).__name__}: {error}; what they refer to must be "
+                    "importable from there, not only from the calling process"
+                ),
+                error.__traceback__,
+            )
+        else:
+            fn, task = self.functions[key]
+            line.begin(serial)
+            run = Run(id, task, args, kwargs, 0.0, None, label)
+            run.attempt = number
+            here = Attempt(run, number, args, kwargs, line)
+            here.pid = self.pid
+            here.log = log
+            answer = self.execute(fn, here)
+        if os.getpid() != self.pid:
+            os._exit(0)  # the task forked and came back twice; only the original answers
+        if not platform.childless():
+            leftovers.end()
+        _flush()
+        if self.saved is not None:
+            self.output_back()
+        line.finish(answer)
+        return bool(fresh)
+
+    def execute(self, fn: Any, here: Attempt) -> bytes:
+        token = attempt_here.set(here)
+        try:
+            if here.log is not None:
+                self.output_to(here.log)
+            value = fn(*here.args, **here.kwargs)
+            if type(value) is CoroutineType:
+                import asyncio
+
+                value = asyncio.run(value)
+        except BaseException as error:
+            # The first entry is this function, which tells the reader nothing.
+            return _error_frame(error, error.__traceback__ and error.__traceback__.tb_next)
+        finally:
+            attempt_here.reset(token)
+        return _NONE if value is None else _value_frame(value, here.run)
+
+    def output_to(self, path: str) -> None:
+        """Send what is printed to a file until :meth:`output_back`."""
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+        _flush()
+        self.saved = os.dup(1), os.dup(2)
+        os.dup2(fd, 1)
+        os.dup2(fd, 2)
+        os.close(fd)
+
+    def output_back(self) -> None:
+        assert self.saved is not None
+        for number, fd in enumerate(self.saved, 1):
+            os.dup2(fd, number)
+            os.close(fd)
+        self.saved = None
+
+
+class ParentLine:
+    """The way back to the parent; the ``host`` of a run in its own process."""
+
+    _BURST = 50  # progress messages at once, and then per second
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._send = sock.sendall
+        self._lock = Lock()  # threads of a task may report progress too
+        self._serial = 0
+        self._credit = float(self._BURST)
+        self._credited = 0.0
+        self._held: bytes | None = None
+
+    def begin(self, serial: int) -> None:
+        self._serial = serial
+        self._credit = self._BURST
+
+    def finish(self, answer: bytes) -> None:
+        """Send the answer, and before it the last progress if it was held back."""
+        with self._lock:
+            if self._held is not None:
+                answer, self._held = self._held + answer, None
+            self._send(answer)
+
+    def progress(self, attempt: Attempt, done: float, total: float | None, message: str) -> None:
+        """Tell the parent how far the run is. A tight loop is thinned out to 50 a second."""
+        body = pickle.dumps((self._serial, done, total, message), 5)
+        with self._lock:
+            now = time.monotonic()
+            gained = (now - self._credited) * self._BURST
+            self._credited = now
+            self._credit = min(self._BURST, self._credit + gained) - 1
+            if self._credit < 0:
+                self._credit += 1
+                self._held = wire.frame(wire.PROGRESS, body)
+                return
+            self._held = None
+            self._send(wire.frame(wire.PROGRESS, body))
+
+    def now(self) -> float:
+        return time.time()
+
+    def report(self, attempt: Attempt) -> None:
+        raise NotImplementedError("a run does not report itself; its child process does")
+
+
+class _Unloadable:
+    """Stands in for a function that this process cannot load; calling it says why."""
+
+    def __init__(self, name: str, error: BaseException) -> None:
+        self.message = (
+            f"the function of task {name!r} cannot be loaded in its process: "
+            f"{type(error).__name__}: {error}; its module must be importable by name "
+            "(installed, or in a folder of sys.path)"
+        )
+        self.error = error
+
+    def __call__(self, *_: Any, **__: Any) -> Any:
+        raise NotPicklable(self.message) from self.error
+
+
+def _value_frame(value: Any, run: Run) -> bytes:
+    try:
+        return wire.frame(wire.VALUE, codec.dumps(value))
+    except BaseException as error:
+        return _error_frame(
+            NotPicklable(
+                f"task {run.task.name!r}: its result (type {type(value).__name__!r}) cannot be "
+                f"pickled: {error}; {_ADVICE}"
+            ),
+            None,
+        )
+
+
+def _error_frame(error: BaseException, entry: Any) -> bytes:
+    trace = "".join(traceback.format_exception(type(error), error, entry))
+    blob: bytes | None
+    try:
+        blob = codec.dumps(error)
+    except BaseException:
+        blob = None
+    try:
+        text = str(error)
+    except BaseException:
+        text = "(its text cannot be made)"
+    notes = [str(note) for note in getattr(error, "__notes__", ())]
+    body = pickle.dumps((blob, type(error).__qualname__, text, trace, notes), 5)
+    return wire.frame(wire.ERROR, body)
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (AttributeError, OSError, ValueError):
+            pass  # closed by the task, or nobody reads it any more

@@ -1,0 +1,166 @@
+"""Coroutines: thousands at once on one event loop in a thread of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from typing import Any
+
+from ..context import attempt_here
+from ..domain.model import ERROR, OK, STOPPED, Attempt, Traits
+from ..ports import Host
+
+
+class CoroutineExecutor:
+    """Executes ``async def`` tasks. The loop is made when first needed.
+
+    An attempt is stopped by cancelling it at its next ``await``; one that never awaits holds up
+    the loop and is abandoned together with it, and later attempts get a new loop.
+    """
+
+    name = "coroutine"
+    traits = Traits(can_kill=False, keeps_objects=True)
+
+    def __init__(self) -> None:
+        self._host: Host
+        self._lock = threading.Lock()
+        self._loop: _Loop | None = None
+
+    def bind(self, host: Host) -> None:
+        self._host = host
+
+    def start(self, attempt: Attempt) -> None:
+        with self._lock:
+            if self._loop is None:
+                self._loop = _Loop(self._host)
+            attempt.handle = self._loop
+            self._loop.give(attempt)
+
+    def stop(self, attempt: Attempt, grace_s: float) -> bool:
+        loop = attempt.handle if attempt.handle is not None else self._loop
+        if loop is None:
+            return False
+        loop.cancel(attempt)
+        return True
+
+    def abandon(self, attempt: Attempt) -> None:
+        """It did not end at an ``await``: its loop may hang, so later attempts get another."""
+        with self._lock:
+            if self._loop is attempt.handle:
+                self._loop = None
+        if attempt.handle is not None:
+            attempt.handle.leave()
+
+    def resize(self, by: int) -> None:
+        """There is room for any number."""
+
+    def close(self, grace_s: float) -> None:
+        with self._lock:
+            loop, self._loop = self._loop, None
+        if loop is not None:
+            loop.leave()
+            loop.thread.join(grace_s)
+
+
+class _Loop:
+    """One event loop and the slots on it.
+
+    A slot is a task of the loop that executes attempt after attempt, because making a task for
+    every run would cost more than many a run.
+    """
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+        self._loop = asyncio.new_event_loop()
+        self._lock = threading.Lock()
+        self._given: list[Attempt] = []
+        self._slots: dict[Attempt, asyncio.Task[None]] = {}
+        self._idle: list[asyncio.Future[Attempt | None]] = []
+        self._leaving = False
+        self.thread = threading.Thread(target=self._turn, name="abreast-loop", daemon=True)
+        self.thread.start()
+
+    def give(self, attempt: Attempt) -> None:
+        with self._lock:
+            self._given.append(attempt)
+            first = len(self._given) == 1
+        if first:  # later ones are picked up by the same call
+            self._loop.call_soon_threadsafe(self._pick_up)
+
+    def cancel(self, attempt: Attempt) -> None:
+        self._loop.call_soon_threadsafe(self._cancel, attempt)
+
+    def leave(self) -> None:
+        """End the loop once nothing executes on it."""
+        self._loop.call_soon_threadsafe(self._leave)
+
+    def _turn(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        try:
+            self._loop.run_forever()
+            self._loop.run_until_complete(self._loop.shutdown_asyncgens())
+        finally:
+            self._loop.close()
+
+    def _pick_up(self) -> None:
+        with self._lock:
+            given, self._given = self._given, []
+        for attempt in given:
+            while self._idle:
+                gate = self._idle.pop()
+                if not gate.done():
+                    gate.set_result(attempt)
+                    break
+            else:
+                slot = self._loop.create_task(self._slot(attempt))
+                self._slots[attempt] = slot
+
+    def _cancel(self, attempt: Attempt) -> None:
+        slot = self._slots.get(attempt)
+        if slot is not None:
+            slot.cancel()
+
+    def _leave(self) -> None:
+        self._leaving = True
+        for gate in self._idle:
+            if not gate.done():
+                gate.set_result(None)
+        self._idle.clear()
+        if not self._slots:
+            self._loop.stop()
+
+    async def _slot(self, first: Attempt) -> None:
+        attempt: Attempt | None = first
+        here = asyncio.current_task()
+        assert here is not None
+        report, now, slots = self._host.report, self._host.now, self._slots
+        while attempt is not None:
+            slots[attempt] = here
+            attempt_here.set(attempt)
+            try:
+                fn: Any = attempt.run.task.fn
+                attempt.value = await fn(*attempt.args, **attempt.kwargs)
+                attempt.outcome = OK
+            except asyncio.CancelledError as error:
+                attempt.error = error
+                attempt.outcome = STOPPED if attempt.stop is not None else ERROR
+                while here.uncancel():
+                    pass
+            except BaseException as error:
+                attempt.error = error
+                attempt.outcome = ERROR
+            attempt.ended = now()
+            del slots[attempt]
+            following = report(attempt)
+            if attempt.abandoned:
+                break
+            attempt = following if following is not None else await self._next()
+        if self._leaving and not slots:
+            self._loop.stop()
+
+    async def _next(self) -> Attempt | None:
+        if self._leaving:
+            return None
+        gate: asyncio.Future[Attempt | None] = self._loop.create_future()
+        self._idle.append(gate)
+        return await gate

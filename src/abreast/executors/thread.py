@@ -1,0 +1,131 @@
+"""Threads: cheap, share memory, and cannot be killed."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+
+from ..context import attempt_here
+from ..domain.model import ERROR, OK, Attempt, Traits
+from ..ports import Host
+
+
+class ThreadExecutor:
+    """Executes attempts in daemon threads that are made when needed and kept until ``close``.
+
+    Parameters
+    ----------
+    size : int
+        Threads at most; grows by one for every abandoned thread until that one returns.
+    """
+
+    name = "thread"
+    traits = Traits(can_kill=False, keeps_objects=True)
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._host: Host
+        self._lock = threading.Lock()
+        self._threads = 0
+        self._made = 0
+        self._idle: list[_Worker] = []  # the last to become idle is the first to be used
+        self._waiting: deque[Attempt] = deque()
+        self._closed = False
+
+    def bind(self, host: Host) -> None:
+        self._host = host
+
+    def start(self, attempt: Attempt) -> None:
+        with self._lock:
+            if self._idle:
+                self._idle.pop().give(attempt)
+            elif self._threads < self._size:
+                self._threads += 1
+                self._made += 1
+                worker = _Worker(self, attempt)
+                threading.Thread(
+                    target=worker.work, name=f"abreast-{self._made}", daemon=True
+                ).start()
+            else:
+                self._waiting.append(attempt)  # a thread is on its way to look here
+
+    def stop(self, attempt: Attempt, grace_s: float) -> bool:
+        """Threads cannot be ended: the task sees the request at its next ``progress()``."""
+        return False
+
+    def abandon(self, attempt: Attempt) -> None:
+        self.resize(1)
+
+    def resize(self, by: int) -> None:
+        with self._lock:
+            self._size += by
+
+    def close(self, grace_s: float) -> None:
+        """Send idle threads home. Busy ones leave when their task returns, and are not waited for."""
+        with self._lock:
+            self._closed = True
+            for worker in self._idle:
+                worker.give(None)
+            self._idle.clear()
+
+    def next_for(self, worker: _Worker) -> Attempt | None:
+        """Return what waits, or put the worker to sleep until there is something; None: go home."""
+        with self._lock:
+            if self._waiting:
+                return self._waiting.popleft()
+            if self._closed or self._threads > self._size:
+                self._threads -= 1
+                return None
+            self._idle.append(worker)
+        return worker.wait()
+
+    def retire(self) -> None:
+        """An abandoned thread has returned; its place was refilled long ago."""
+        with self._lock:
+            self._size -= 1
+            self._threads -= 1
+
+    @property
+    def host(self) -> Host:
+        return self._host
+
+
+class _Worker:
+    """One thread's part: execute, report, and go on with what the report returns."""
+
+    __slots__ = ("_executor", "_gate", "_next")
+
+    def __init__(self, executor: ThreadExecutor, first: Attempt) -> None:
+        self._executor = executor
+        self._next: Attempt | None = first
+        self._gate = threading.Lock()
+        self._gate.acquire()
+
+    def give(self, attempt: Attempt | None) -> None:
+        self._next = attempt
+        self._gate.release()
+
+    def wait(self) -> Attempt | None:
+        self._gate.acquire()
+        return self._next
+
+    def work(self) -> None:
+        executor = self._executor
+        host = executor.host
+        report, now = host.report, host.now
+        attempt = self._next
+        self._next = None
+        while attempt is not None:
+            attempt_here.set(attempt)
+            try:
+                attempt.value = attempt.run.task.fn(*attempt.args, **attempt.kwargs)  # type: ignore[operator]
+                attempt.outcome = OK
+            except BaseException as error:  # SystemExit and KeyboardInterrupt too: only this run ends
+                attempt.error = error
+                attempt.outcome = ERROR
+            attempt.ended = now()
+            following = report(attempt)
+            if attempt.abandoned:
+                executor.retire()
+                return
+            attempt = following or executor.next_for(self)

@@ -1,0 +1,229 @@
+"""Declaring tasks: from a function and options to the record the engine works with."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final, overload
+
+from ..domain.command import Command
+from ..domain.limits import Limit
+from ..domain.model import Task
+from ..domain.policy import Duration, Retry, amount, seconds
+from ..errors import UsageError, WrongType
+
+EXECUTORS: Final = ("thread", "process", "coroutine", "command")
+_IS_COROUTINE = 0x80  # CO_COROUTINE of inspect, which is costly to import
+
+Limits = Limit | int | Iterable[Limit]
+
+
+class _Default:
+    def __repr__(self) -> str:
+        return "DEFAULT"
+
+
+DEFAULT: Final = _Default()  # take what the runner says
+
+
+class TaskFunction:
+    """A function declared with :func:`task`. Calling it calls the function."""
+
+    def __init__(self, fn: Callable[..., Any], options: dict[str, Any]) -> None:
+        self.fn = fn
+        self.options = options
+        self.name: str = options.get("name") or name_of(fn)
+        functools.update_wrapper(self, fn)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self.fn(*args, **kwargs)
+
+    def __repr__(self) -> str:
+        return f"<task {self.name!r}>"
+
+
+@overload
+def task(fn: Callable[..., Any], /) -> TaskFunction: ...
+@overload
+def task(**options: Any) -> Callable[[Callable[..., Any]], TaskFunction]: ...
+def task(fn: Callable[..., Any] | None = None, /, **options: Any) -> Any:
+    """Declare a function as a task, with its policy beside it.
+
+    Use it as ``@task`` or ``@task(timeout="10m", retry=3, …)``. The options are those of
+    :meth:`abreast.Runner.add`; ``after`` names the tasks that have to complete first and is
+    followed by ``abreast run FILE``. Calling the result calls the function, as in plain Python.
+
+    Raises
+    ------
+    UsageError, WrongType
+        For an unknown option or one with an impossible value.
+    """
+    unknown = set(options) - _OPTIONS
+    if unknown:
+        raise UsageError(_did_you_mean(sorted(unknown)[0], _OPTIONS, "task: unknown option"))
+
+    def declare(fn: Callable[..., Any]) -> TaskFunction:
+        if not callable(fn):
+            raise WrongType(f"task: {fn!r} is not callable")
+        policy = {key: value for key, value in options.items() if key not in ("after", "name")}
+        define(fn, options.get("name"), **policy)  # so that mistakes show where they are made
+        return TaskFunction(fn, options)
+
+    return declare if fn is None else declare(fn)
+
+
+_OPTIONS = frozenset(
+    {"after", "executor", "expected", "fresh", "limits", "name", "needs", "on_crash", "priority",
+     "retry", "timeout"}
+)  # fmt: skip
+
+
+def _did_you_mean(word: str, known: Iterable[str], said: str) -> str:
+    import difflib
+
+    near = difflib.get_close_matches(word, list(known), n=1)
+    hint = f"; did you mean {near[0]!r}?" if near else f"; known are {', '.join(sorted(known))}"
+    return f"{said} {word!r}{hint}"
+
+
+def unknown_label(word: str, known: Iterable[str], label: str) -> str:
+    """The text of the error for a dependency that does not exist."""
+    import difflib
+
+    near = difflib.get_close_matches(word, list(known), n=1)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    return f"{label!r} comes after {word!r}, but there is no run with that label{hint}"
+
+
+def name_of(fn: Callable[..., Any] | Command) -> str:
+    """The name a task gets when none is given."""
+    if isinstance(fn, Command):
+        return fn.name
+    while isinstance(fn, functools.partial):
+        fn = fn.func
+    return str(getattr(fn, "__name__", None) or type(fn).__name__)
+
+
+def is_coroutine(fn: object) -> bool:
+    """Whether calling ``fn`` gives a coroutine."""
+    while isinstance(fn, functools.partial):
+        fn = fn.func
+    fn = getattr(fn, "__func__", fn)
+    code = getattr(fn, "__code__", None)
+    if code is None:
+        code = getattr(getattr(type(fn), "__call__", None), "__code__", None)
+    return bool(code is not None and code.co_flags & _IS_COROUTINE)
+
+
+def define(
+    fn: Callable[..., Any] | Command,
+    name: str | None = None,
+    *,
+    executor: str | None = None,
+    timeout: Duration | None = None,
+    retry: Retry | int | None = None,
+    priority: Duration | float | None = None,
+    limits: Limits | None = None,
+    needs: Mapping[str, float | str] | None = None,
+    pools: Mapping[str, float] | None = None,
+    expected: Duration | None = None,
+    on_crash: str | None = None,
+    fresh: bool | None = None,
+) -> Task:
+    """Check a function and its options and return the task they make.
+
+    Raises
+    ------
+    UsageError, WrongType
+        Naming the option and what was expected.
+    """
+    if not callable(fn) and not isinstance(fn, Command):
+        raise WrongType(
+            f"a task must be a function, an async function or a Command, not {fn!r} "
+            f"({type(fn).__name__})"
+        )
+    if on_crash not in (None, "retry", "fail"):
+        raise UsageError(f"on_crash must be 'retry' or 'fail', not {on_crash!r}")
+    if priority is not None and (
+        isinstance(priority, bool) or not isinstance(priority, (int, float))
+    ):
+        raise WrongType(f"priority must be a number of seconds of head start, not {priority!r}")
+    return Task(
+        name or name_of(fn),
+        fn,
+        _executor(fn, executor),
+        timeout=None if timeout is None else seconds(timeout, "timeout"),
+        retry=as_retry(retry),
+        priority=float(priority or 0),
+        limits=(*_limits(limits), *_needs(needs, pools)),
+        expected=None if expected is None else seconds(expected, "expected"),
+        on_crash=on_crash or "retry",
+        fresh=bool(fresh),
+    )
+
+
+def as_retry(retry: Retry | int | None) -> Retry | None:
+    """``3`` is short for ``Retry(3)``."""
+    if retry is None or isinstance(retry, Retry):
+        return retry
+    if isinstance(retry, int):
+        return Retry(int(retry)) if not isinstance(retry, bool) else Retry(retry)
+    raise WrongType(f"retry must be a Retry or a number of tries after the first, not {retry!r}")
+
+
+def _executor(fn: Callable[..., Any] | Command, executor: str | None) -> str:
+    if isinstance(fn, Command):
+        if executor not in (None, "command"):
+            raise UsageError(f"a Command executes as 'command', not as {executor!r}")
+        return "command"
+    if executor is None:
+        return "coroutine" if is_coroutine(fn) else "thread"
+    if executor not in EXECUTORS:
+        raise UsageError(_did_you_mean(str(executor), EXECUTORS, "unknown executor"))
+    if executor == "command":
+        raise UsageError("executor 'command' executes a Command; wrap the program in Command(…)")
+    if executor == "coroutine" and not is_coroutine(fn):
+        raise UsageError(
+            f"executor 'coroutine' executes async functions, and {name_of(fn)!r} is not one; "
+            "declare it with 'async def' or use executor='thread'"
+        )
+    if executor == "thread" and is_coroutine(fn):
+        return "coroutine"
+    return executor
+
+
+def _limits(limits: Limits | None) -> tuple[Limit, ...]:
+    if limits is None:
+        return ()
+    if isinstance(limits, Limit):
+        return (limits,)
+    if isinstance(limits, int):
+        return (Limit(limits),)
+    found = tuple(limits)
+    for limit in found:
+        if not isinstance(limit, Limit):
+            raise WrongType(f"limits must be Limit objects, not {limit!r} ({type(limit).__name__})")
+    return found
+
+
+def _needs(
+    needs: Mapping[str, float | str] | None, pools: Mapping[str, float] | None
+) -> tuple[Limit, ...]:
+    """What a task needs of the runner's pools, as limits shared by all tasks."""
+    limits = []
+    for name, wanted in (needs or {}).items():
+        units = amount(wanted, f"needs[{name!r}]")
+        if pools is None:
+            continue  # declared beside a function; checked when a runner with pools gets it
+        if name not in pools:
+            raise UsageError(
+                _did_you_mean(name, pools, "needs: the runner has no pool")
+                if pools
+                else f"needs: the runner has no pool {name!r}; declare it with Runner(pools={{{name!r}: …}})"
+            )
+        if units > pools[name]:
+            raise UsageError(f"needs: {units:g} of {name!r} wanted, but the pool has {pools[name]:g}")
+        limit = Limit(1, f"/needs/{name}")
+        limit.n, limit.cost = pools[name], units  # type: ignore[assignment]  # amounts, not whole units
+        limits.append(limit)
+    return tuple(limits)

@@ -1,0 +1,124 @@
+"""The seams: what a store, an executor, a clock and a listener must offer.
+
+Concrete classes live in ``stores/`` and ``executors/``; only ``interfaces/`` puts them together.
+The conformance suites in :mod:`abreast.testing` say what each method promises.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from .domain.limits import Usage
+    from .domain.model import Attempt, Change, Progress, Run, Traits
+    from .domain.states import Reason
+
+
+class Clock(Protocol):
+    """Where time comes from. Seconds since 1970 in UTC; never steps backwards within a process."""
+
+    def now(self) -> float: ...
+
+
+class Host(Protocol):
+    """What an executor is given to talk back. Every method may be called from any thread."""
+
+    def report(self, attempt: Attempt) -> Attempt | None:
+        """Hand in a finished attempt, exactly once, with ``outcome`` and ``ended`` filled.
+
+        Returns the next attempt for the slot that has become free, or None. An executor that
+        is given one executes it as if it had come through :meth:`Executor.start`.
+        """
+        ...
+
+    def progress(
+        self, attempt: Attempt, done: float, total: float | None, message: str
+    ) -> None:
+        """Record how far an attempt says it is. Never blocks for long."""
+        ...
+
+    def now(self) -> float: ...
+
+
+class Executor(Protocol):
+    """How one attempt executes. Knows nothing of dependencies, limits, retries or time-outs.
+
+    ``start`` and ``stop`` are called by the engine with its lock held: they must not block and
+    must not call back into the host on the same thread.
+    """
+
+    name: str
+    traits: Traits
+
+    def bind(self, host: Host) -> None:
+        """Called once before anything else."""
+        ...
+
+    def start(self, attempt: Attempt) -> None:
+        """Begin an attempt and return at once. Its end is reported, whatever happens."""
+        ...
+
+    def stop(self, attempt: Attempt, grace_s: float) -> bool:
+        """Ask a started attempt to end; after ``grace_s`` seconds end it by force.
+
+        True: the attempt will be reported (``STOPPED``, or what it was about to report) once it
+        is really over, descendants included. False: it cannot be ended; it is abandoned, its
+        place is refilled at once, and it is reported when it returns, if ever.
+        """
+        ...
+
+    def abandon(self, attempt: Attempt) -> None:
+        """The engine has given up on an attempt: refill its place."""
+        ...
+
+    def resize(self, by: int) -> None:
+        """Make room for more or fewer attempts at once; a place is lent or taken back."""
+        ...
+
+    def close(self, grace_s: float) -> None:
+        """End everything and free all resources. May block up to about ``grace_s`` seconds."""
+        ...
+
+
+class Listener(Protocol):
+    """Hears of changes after they are recorded, in order. Must return quickly and never raise."""
+
+    def on_changes(self, changes: Sequence[Change]) -> None: ...
+
+
+class Store(Protocol):
+    """Where runs live. It locks, loads, asks :mod:`abreast.domain.decide`, applies, commits.
+
+    A store holds rows and no rules. Every verb is one transaction and returns the changes it
+    applied, in order. The engine calls with its lock held.
+
+    Attributes: ``unfinished`` runs that have not ended; ``running`` runs; ``next_at`` the time
+    at which :meth:`due` has something to do (inf: never); ``to_stop`` running runs that were asked
+    to end since the engine last looked.
+    """
+
+    unfinished: int
+    running: int
+    next_at: float
+    to_stop: list[Run]
+
+    def submit(self, runs: Sequence[Run], now: float) -> list[Change]: ...
+
+    def claim(self, executors: tuple[str, ...], slots: int, now: float) -> list[Change]: ...
+
+    def settle(self, attempts: Iterable[Attempt], now: float) -> list[Change]: ...
+
+    def returned(self, attempt: Attempt) -> None: ...
+
+    def cancel(self, runs: Iterable[Run], reason: Reason, now: float) -> list[Change]: ...
+
+    def due(self, now: float) -> list[Change]: ...
+
+    def end_stuck(self, abandoned: Iterable[Run], now: float) -> list[Change]: ...
+
+    def held_by(self, run: Run) -> Usage | None: ...
+
+    def note_progress(self, run: Run, attempt: int, progress: Progress) -> None: ...
+
+    def usages(self) -> list[Usage]: ...
