@@ -52,6 +52,7 @@ $(DEMO_VENV)/.ready: $(SETUP)
 	@sh scripts/setup_check.sh "$(PYTHON)"
 	@echo "setting up $(DEMO_VENV): runtime dependencies only ..."
 	@"$(PYTHON)" -m venv $(DEMO_VENV)
+	@echo '*' > $(DEMO_VENV)/.gitignore
 	@$(DEMO_VENV)/bin/python $(PIP_INSTALL) -e .
 	@touch $@
 
@@ -59,6 +60,7 @@ $(VENV)/.test $(VENV)/.dev: $(SETUP)
 	@sh scripts/setup_check.sh "$(PYTHON)"
 	@echo "setting up $(VENV) with the $(subst .,,$(notdir $@)) requirements ..."
 	@"$(PYTHON)" -m venv $(VENV)
+	@echo '*' > $(VENV)/.gitignore
 	@$(VENV)/bin/python scripts/requirements.py $(subst .,,$(notdir $@)) > $@.txt
 	@$(VENV)/bin/python $(PIP_INSTALL) -r $@.txt -e .
 	@touch $@

@@ -7,7 +7,7 @@ The conformance suites in :mod:`abreast.testing` say what each method promises.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from .domain.limits import Usage
@@ -39,6 +39,18 @@ class Host(Protocol):
         ...
 
     def now(self) -> float: ...
+
+
+class HandHost(Host, Protocol):
+    """What the thread executor is given: it takes several attempts at once."""
+
+    def finished(self, attempt: Attempt) -> None:
+        """Note a finished attempt of a hand. Costs next to nothing and never waits."""
+        ...
+
+    def next_hand(self, hand: Any) -> Any:
+        """Hand in an empty hand and return the next one, or None."""
+        ...
 
 
 class Executor(Protocol):
@@ -95,19 +107,24 @@ class Store(Protocol):
 
     Attributes: ``unfinished`` runs that have not ended; ``running`` runs; ``next_at`` the time
     at which :meth:`due` has something to do (inf: never); ``to_stop`` running runs that were asked
-    to end since the engine last looked.
+    to end since the engine last looked; ``telling`` whether changes are wanted that only listeners need.
     """
 
     unfinished: int
     running: int
     next_at: float
+    telling: bool
     to_stop: list[Run]
+
+    def serve(self, executor: str) -> None: ...
 
     def submit(self, runs: Sequence[Run], now: float) -> list[Change]: ...
 
-    def claim(self, executors: tuple[str, ...], slots: int, now: float) -> list[Change]: ...
+    def claim(self, executors: tuple[str, ...], slots: int, now: float) -> list[Run]: ...
 
-    def settle(self, attempts: Iterable[Attempt], now: float) -> list[Change]: ...
+    def unclaim(self, runs: Iterable[Run]) -> None: ...
+
+    def settle(self, attempts: Iterable[Attempt], now: float, changes: list[Change]) -> None: ...
 
     def returned(self, attempt: Attempt) -> None: ...
 

@@ -4,8 +4,8 @@ Every function here is pure: it looks at records and the time it is given, and r
 values. A store calls them while it holds its lock, applies what they return, and commits.
 Nothing here reads a clock, rolls dice or talks to anybody.
 
-    admit     a new run, or one whose dependencies have completed: which state is it in?
-    start     a worker takes a run
+    admit     a new run: which state does it enter?
+    rank      which of the pending runs starts next?
     settle    an attempt has ended: completed, again later, or over?
     release   a run has ended: what does that mean for one that comes after it?
     cancel    somebody wants a run to end
@@ -28,30 +28,31 @@ from .states import (
     SCHEDULED,
     SKIPPED,
     Reason,
+    State,
 )
 
 CRASHES_AT_MOST = 3  # a run whose process died this often is not repeated again
 
 
-def admit(run: Run, now: float) -> Change | None:
-    """Say where a run goes that is new, or whose last dependency has just completed.
-
-    None: it stays blocked. Limits are asked by the store before a run becomes pending
-    (:func:`abreast.domain.limits.at_the_door`).
-    """
-    missing = 0
-    for parent in run.after:
-        if parent.state is COMPLETED:
-            continue
-        if parent.state in ENDED:
-            return _skip_after(run, parent, now)
-        missing += 1
-    run.missing = missing
-    if missing:
-        return None
+def first_state(run: Run, now: float) -> State:
+    """Say which state a new run enters, limits left aside. Sets ``run.missing``."""
+    if run.after:
+        run.missing = sum(parent.state is not COMPLETED for parent in run.after)
+        if any(parent.state in ENDED and parent.state is not COMPLETED for parent in run.after):
+            return SKIPPED
+        if run.missing:
+            return BLOCKED
     if run.due is not None and run.due > now:
-        return Change(run, BLOCKED, SCHEDULED, now, run.attempt, due=run.due)
-    return Change(run, BLOCKED, PENDING, now, run.attempt)
+        return SCHEDULED
+    return PENDING
+
+
+def admit(run: Run, state: State, now: float) -> Change:
+    """The change that brings a new run into its first state."""
+    if state is SKIPPED:
+        gone = next(parent for parent in run.after if parent.state in ENDED and parent.state is not COMPLETED)
+        return _skip_after(run, gone, now)
+    return Change(run, BLOCKED, state, now, run.attempt, due=run.due)
 
 
 def rank(run: Run) -> float:
@@ -69,11 +70,6 @@ def rank(run: Run) -> float:
     return float(int(run.created - flow.began)) - run.task.priority
 
 
-def start(run: Run, now: float) -> Change:
-    """A free slot takes a pending run: its next attempt begins."""
-    return Change(run, PENDING, RUNNING, now, run.attempt)
-
-
 def settle(run: Run, attempt: Attempt, now: float, jitter: float) -> Change:
     """Say what the end of an attempt means for its run.
 
@@ -82,7 +78,9 @@ def settle(run: Run, attempt: Attempt, now: float, jitter: float) -> Change:
     outcome = attempt.outcome
     at = attempt.ended
     if outcome is OK and attempt.stop is None:
-        return Change(run, RUNNING, COMPLETED, at, attempt.number, None, attempt.value)
+        change = Change(run, RUNNING, COMPLETED, at, attempt.number)
+        change.value = attempt.value
+        return change
     if outcome is CRASHED and attempt.stop is None:
         return _crashed(run, attempt)
     error = attempt.error

@@ -115,23 +115,30 @@ class Claim(NamedTuple):
 
 
 class Usage:
-    """What is known of one key: units held, by whom, and who stands in line for it."""
+    """What is known of one key: the units held, and for a *watched* key also by whom and who waits.
 
-    __slots__ = ("held", "holders", "key", "line", "parked", "per", "woken")
+    A key is watched once a limit may refuse a newcomer because of it; for all others a count is
+    enough.
+    """
+
+    __slots__ = ("held", "holders", "key", "line", "parked", "per", "watched")
 
     def __init__(self, key: str, per: float | None) -> None:
         self.key = key
         self.per = per
         self.held: float = 0
+        self.watched = False
         self.holders: dict[Run, float] = {}  # running runs, oldest first
-        self.line: dict[Run, None] = {}  # admitted runs that wait, oldest first; bounded keys only
+        self.line: dict[Run, None] = {}  # admitted runs that wait, oldest first
         self.parked: list[Any] = []  # the store's heap of lanes blocked on this key
-        self.woken = 0
 
 
-def blocked_on(claims: Sequence[Claim], usages: Sequence[Usage]) -> Usage | None:
+Pairs = Sequence[tuple[Claim, Usage]]
+
+
+def blocked_on(pairs: Pairs) -> Usage | None:
     """Return the first key without room for its claim, or None when all units can be taken."""
-    for claim, usage in zip(claims, usages, strict=True):
+    for claim, usage in pairs:
         if usage.held + claim.cost > claim.n:
             return usage
     return None
@@ -153,7 +160,7 @@ class Verdict(NamedTuple):
 ADMITTED = Verdict(Then.WAIT)
 
 
-def at_the_door(claims: Sequence[Claim], usages: Sequence[Usage]) -> Verdict:
+def at_the_door(pairs: Pairs) -> Verdict:
     """Judge whether a newcomer may join the line of every key it needs.
 
     Limits that are full act once, by the strictest ``then`` among them.
@@ -161,7 +168,7 @@ def at_the_door(claims: Sequence[Claim], usages: Sequence[Usage]) -> Verdict:
     strictest: tuple[Claim, Usage] | None = None
     out: dict[Run, None] = {}
     stop: dict[Run, None] = {}
-    for claim, usage in zip(claims, usages, strict=True):
+    for claim, usage in pairs:
         if claim.then is Then.WAIT or not _full(claim, usage):
             continue
         if strictest is None or claim.then > strictest[0].then:
@@ -183,15 +190,15 @@ def at_the_door(claims: Sequence[Claim], usages: Sequence[Usage]) -> Verdict:
 
 
 def _full(claim: Claim, usage: Usage) -> bool:
-    if usage.held + claim.cost + _in_line(usage, claim) <= claim.n:
+    if usage.held + claim.cost + _in_line(usage) <= claim.n:
         return False
     if claim.then is Then.CANCEL:
         return True  # even with a free waiting place somebody running has to go
     return len(_beyond(claim, usage)) >= (claim.places or 0)
 
 
-def _in_line(usage: Usage, claim: Claim) -> float:
-    return sum(cost_of(run, usage, claim) for run in usage.line)
+def _in_line(usage: Usage) -> float:
+    return sum(cost_of(run, usage) for run in usage.line)
 
 
 def _beyond(claim: Claim, usage: Usage) -> list[Run]:
@@ -199,7 +206,7 @@ def _beyond(claim: Claim, usage: Usage) -> list[Run]:
     room = claim.n - usage.held
     beyond = []
     for run in usage.line:
-        cost = cost_of(run, usage, claim)
+        cost = cost_of(run, usage)
         if cost <= room:
             room -= cost
         else:
@@ -207,15 +214,12 @@ def _beyond(claim: Claim, usage: Usage) -> list[Run]:
     return beyond
 
 
-def cost_of(run: Run, usage: Usage, default: Claim) -> float:
-    """Units of ``usage`` that a waiting run will take."""
-    lane = run.lane
-    if lane is None:
-        return default.cost
-    for claim in lane.claims:
-        if claim.key == usage.key and claim.per == usage.per:
+def cost_of(run: Run, usage: Usage) -> float:
+    """Units of ``usage`` that a run takes or will take."""
+    for claim, key in run.lane.pairs if run.lane is not None else ():
+        if key is usage:
             return float(claim.cost)
-    return default.cost
+    return 0.0
 
 
 class Keys:
@@ -232,6 +236,12 @@ class Keys:
             else None
         )
 
+    def values(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> object:
+        """Return something hashable that is equal for runs that make the same claims."""
+        if len(self._makers) == 1:
+            return self._makers[0].values(args, kwargs)
+        return tuple(maker.values(args, kwargs) for maker in self._makers)
+
     def claims(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[Claim, ...]:
         """Return what a run with these arguments asks of each key.
 
@@ -242,13 +252,11 @@ class Keys:
         """
         if self.fixed is not None:
             return self.fixed
-        if len(self._makers) == 1:
-            return (self._makers[0].claim(args, kwargs),)
         return tuple(maker.claim(args, kwargs) for maker in self._makers)
 
 
 class _Maker:
-    __slots__ = ("_parts", "_prefix", "_tail", "fixed", "limit", "task")
+    __slots__ = ("_parts", "_prefix", "_simple", "_tail", "fixed", "limit", "task")
 
     def __init__(self, limit: Limit, task: Task) -> None:
         self.limit = limit
@@ -264,8 +272,23 @@ class _Maker:
                 self._parts.append((text, _reader(field, task)))
         plain = isinstance(limit.n, (int, float)) and isinstance(limit.cost, (int, float))
         self.fixed: Claim | None = None
+        # the usual template has one field and plain amounts
+        self._simple = self._parts[0][1] if plain and len(self._parts) == 1 else None
         if plain and not self._parts:
             self.fixed = self._claim(self._prefix + self._tail, limit.n, limit.cost)
+
+    def values(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> object:
+        if self._simple is not None:
+            return str(self._simple(args, kwargs))
+        n, cost = self._amounts(args, kwargs)
+        return (n, cost, *(str(read(args, kwargs)) for _, read in self._parts))
+
+    def _amounts(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[Any, Any]:
+        n, cost = self.limit.n, self.limit.cost
+        return (
+            n(*args, **kwargs) if callable(n) else n,
+            cost(*args, **kwargs) if callable(cost) else cost,
+        )
 
     def claim(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Claim:
         if self.fixed is not None:
@@ -273,13 +296,7 @@ class _Maker:
         key = self._prefix
         for text, read in self._parts:
             key += text + str(read(args, kwargs))
-        limit = self.limit
-        n, cost = limit.n, limit.cost
-        if callable(n) or callable(cost):
-            n = n(*args, **kwargs) if callable(n) else n
-            cost = cost(*args, **kwargs) if callable(cost) else cost
-            return self._claim(key + self._tail, n, cost)
-        return Claim(key + self._tail, limit.per, n, cost, limit.waiting, limit.then)
+        return self._claim(key + self._tail, *self._amounts(args, kwargs))
 
     def _claim(self, key: str, n: Any, cost: Any) -> Claim:
         for name, value in (("n", n), ("cost", cost)):

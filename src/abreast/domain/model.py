@@ -36,6 +36,7 @@ class Task:
     """A named callable or command plus its policy. Durations are seconds (float)."""
 
     __slots__ = (
+        "bounded",
         "executor",
         "expected",
         "fn",
@@ -44,6 +45,7 @@ class Task:
         "name",
         "on_crash",
         "priority",
+        "rated",
         "retry",
         "timeout",
     )
@@ -69,6 +71,8 @@ class Task:
         self.retry = retry
         self.priority = priority
         self.limits = limits
+        self.bounded = any(limit.then for limit in limits)  # a newcomer may be refused
+        self.rated = any(limit.per is not None for limit in limits)
         self.expected = expected
         self.on_crash = on_crash
         self.fresh = fresh
@@ -77,9 +81,10 @@ class Task:
 class Flow:
     """Runs that belong together: when they began to start, and whether they fail together."""
 
-    __slots__ = ("began", "fail_fast", "runs")
+    __slots__ = ("began", "fail_fast", "owner", "runs")
 
-    def __init__(self, fail_fast: bool = False) -> None:
+    def __init__(self, fail_fast: bool = False, owner: Any = None) -> None:
+        self.owner = owner  # the interface object its runs belong to
         self.began: float | None = None
         self.fail_fast = fail_fast
         self.runs: list[Run] = []
@@ -223,24 +228,22 @@ class Attempt:
     the fence: what an attempt reports counts only while its run is at this number.
     """
 
-    __slots__ = (
-        "abandoned",
-        "args",
-        "ended",
-        "error",
-        "handle",
-        "host",
-        "kwargs",
-        "log",
-        "number",
-        "outcome",
-        "pid",
-        "run",
-        "stop",
-        "stop_at",
-        "trace",
-        "value",
-    )
+    # Defaults stand on the class, because one attempt is made for every run and most differ from
+    # them in two or three places.
+    stop: Reason | None = None  # why the engine asked it to end
+    stop_at = 0.0  # when it did
+    abandoned = False  # a thread that would not end; its late report only returns units
+    hand: Any = None  # the hand it was given in, if it executes in a thread
+    log: str | None = None  # file that receives what the task prints
+    # reported by the executor
+    outcome: Outcome | None = None
+    value: Any = None
+    error: BaseException | None = None
+    trace: str | None = None  # traceback text when the exception came from elsewhere
+    started: float | None = None  # when it really began, if later than its run was claimed
+    ended = 0.0
+    pid: int | None = None
+    handle: Any = None  # the executor's own
 
     def __init__(
         self, run: Run, number: int, args: tuple[Any, ...], kwargs: Mapping[str, Any], host: Any
@@ -250,18 +253,6 @@ class Attempt:
         self.args = args
         self.kwargs = kwargs
         self.host = host
-        self.stop: Reason | None = None  # why the engine asked it to end
-        self.stop_at = 0.0  # when it did
-        self.abandoned = False  # a thread that would not end; its late report only returns units
-        self.log: str | None = None  # file that receives what the task prints
-        # reported by the executor
-        self.outcome: Outcome | None = None
-        self.value: Any = None
-        self.error: BaseException | None = None
-        self.trace: str | None = None  # traceback text when the exception came from elsewhere
-        self.ended = 0.0
-        self.pid: int | None = None
-        self.handle: Any = None  # the executor's own
 
 
 class Change:
@@ -271,8 +262,11 @@ class Change:
     (compare-and-set), so a stale attempt can write nothing.
     """
 
-    __slots__ = ("at", "attempt", "crashes", "due", "error", "reason", "run", "source", "target",
-                 "trace", "value")  # fmt: skip
+    value: Any = None
+    error: BaseException | None = None
+    trace: str | None = None
+    due: float | None = None
+    crashes = 0
 
     def __init__(
         self,
@@ -282,11 +276,7 @@ class Change:
         at: float,
         attempt: int,
         reason: Reason | None = None,
-        value: Any = None,
-        error: BaseException | None = None,
-        trace: str | None = None,
-        due: float | None = None,
-        crashes: int = 0,
+        **rest: Any,
     ) -> None:
         self.run = run
         self.source = source
@@ -294,11 +284,8 @@ class Change:
         self.at = at
         self.attempt = attempt
         self.reason = reason
-        self.value = value
-        self.error = error
-        self.trace = trace
-        self.due = due
-        self.crashes = crashes
+        if rest:
+            self.__dict__.update(rest)
 
     def __repr__(self) -> str:
         reason = f"({self.reason})" if self.reason else ""

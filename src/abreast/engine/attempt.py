@@ -2,31 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from ..domain.graph import with_results
-from ..domain.model import ERROR, STOPPED, Attempt, Run
+from ..domain.model import ERROR, STOPPED, Attempt
 from ..domain.states import Reason
 from ..errors import Cancelled, TimedOut
 
 
-def begin(run: Run, host: Any, now: float) -> Attempt:
-    """Return the attempt for a run that has just become running.
+def load(attempt: Attempt, now: float) -> bool:
+    """Replace the runs among the arguments by their results.
 
-    Runs among its arguments are replaced by their results. Should that fail, the attempt already
-    carries its outcome.
+    False: that failed, and the attempt carries the error as its outcome.
     """
-    if not run.needy:
-        attempt = run.trying = Attempt(run, run.attempt, run.args, run.kwargs, host)
-        return attempt
     try:
-        args, kwargs = with_results(run.args), with_results(dict(run.kwargs))
+        attempt.args = with_results(attempt.args)
+        attempt.kwargs = with_results(dict(attempt.kwargs))
     except Exception as error:  # say, a result that cannot be a member of a set
-        attempt = run.trying = Attempt(run, run.attempt, run.args, run.kwargs, host)
         attempt.outcome, attempt.error, attempt.ended = ERROR, error, now
-        return attempt
-    attempt = run.trying = Attempt(run, run.attempt, args, kwargs, host)
-    return attempt
+        return False
+    return True
 
 
 def finish(attempt: Attempt) -> None:

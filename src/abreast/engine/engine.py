@@ -18,9 +18,10 @@ from math import inf
 from typing import TYPE_CHECKING
 
 from ..domain.model import Attempt, Change, Progress, Run
-from ..domain.states import Reason
-from .attempt import begin, finish, substitute
+from ..domain.states import PENDING, RUNNING, Reason
+from .attempt import finish, load, substitute
 from .deadlines import Deadlines
+from .hands import Hand, Hands, empty
 from .notifier import Notifier
 from .sentry import Sentry
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("abreast")
 
 Message = Callable[[float], Sequence[Change]]
+Given = Attempt | Hand  # what an executor starts: threads take several attempts at once
 
 
 class Pool:
@@ -69,9 +71,10 @@ class Engine:
         self.pools: list[Pool] = []  # every executor belongs to one
         self._pool_of: dict[str, Pool] = {}
         self._grace_s = grace_s
-        self._inbox: deque[Attempt | Message] = deque()
+        self._inbox: deque[Attempt | Hand | Message] = deque()
         self._lock = threading.Lock()
         self._deadlines = Deadlines()
+        self._hands = Hands()
         self._sentry = Sentry(self.attend, clock)
         self._open = False
 
@@ -81,6 +84,7 @@ class Engine:
         """Make an executor available to the tasks that ask for its name."""
         executor.bind(self)
         with self._lock:
+            self.store.serve(executor.name)
             self.executors[executor.name] = executor
             self._pool_of[executor.name] = pool
             if pool not in self.pools:
@@ -90,6 +94,7 @@ class Engine:
         """Call once when a run has ended; at once when it has already."""
         with self._lock:
             self.notifier.when_ended(run, call)
+            self.store.telling = self.notifier.wanted
 
     def forget(self, run: Run, call: Callable[[], None]) -> None:
         """Take back :meth:`when_ended`."""
@@ -104,11 +109,12 @@ class Engine:
             else:
                 call()
 
-    def watch(self, listener: Listener, catch_up: Callable[[], None]) -> None:
+    def watch(self, listener: Listener, catch_up: Callable[[], None] = lambda: None) -> None:
         """Add a listener; ``catch_up`` is called before it can miss anything."""
         with self._lock:
             catch_up()
             self.notifier.add(listener)
+            self.store.telling = True
 
     def held_by(self, run: Run) -> Usage | None:
         """The key that keeps a pending run from starting, or None."""
@@ -156,8 +162,24 @@ class Engine:
     def report(self, attempt: Attempt) -> Attempt | None:
         """Take the outcome of an attempt; return the next one for its slot, if there is any."""
         self._inbox.append(attempt)
-        with self._lock:
-            return self._turn(attempt) if self._inbox else None
+        # Never wait here: whoever holds the lock looks into the inbox again after letting go, and
+        # threads that queue for a lock cost each other more than most runs take.
+        if not self._lock.acquire(False):
+            return None
+        answer = self._attend(attempt.run.task.executor, None)
+        return answer if isinstance(answer, Attempt) else None
+
+    def finished(self, attempt: Attempt) -> None:
+        """Note the outcome of an attempt of a hand; :meth:`next_hand` or the sentry takes it in."""
+        self._inbox.append(attempt)
+
+    def next_hand(self, hand: Hand) -> Hand | None:
+        """Take back a hand that is done with; return the next one for its slot, if there is any."""
+        self._inbox.append(hand)
+        if not self._lock.acquire(False):
+            return None
+        answer = self._attend("thread", hand)
+        return answer if isinstance(answer, Hand) else None
 
     def progress(
         self, attempt: Attempt, done: float, total: float | None = None, message: str = ""
@@ -193,110 +215,174 @@ class Engine:
 
     def attend(self) -> None:
         """Do all that is to be done now."""
-        with self._lock:
-            self._turn(None)
+        self._lock.acquire()
+        self._attend(None, None)
+
+    def _attend(self, asks: str | None, hand: Hand | None) -> Given | None:
+        """Take turns until the inbox is empty. Called with the lock held, returns without it.
+
+        ``asks`` names the executor whose thread is calling and has a free slot; what is returned
+        is for it. ``hand`` is the one it has just come back from.
+        """
+        inbox, lock = self._inbox, self._lock
+        answer: Given | None = None
+        while True:
+            try:
+                answer = self._turn(asks, hand, answer)
+            finally:
+                lock.release()
+            if not inbox or not lock.acquire(False):
+                return answer
 
     def next_deadline(self) -> float:
         """When :meth:`attend` has something to do although nothing was posted (inf: never)."""
-        return min(self._deadlines.next_at, self.store.next_at)
+        return min(self._deadlines.next_at, self.store.next_at, self._hands.next_at)
 
     def _begin(self, now: float) -> Sequence[Change]:
         self._open = True
         return ()
 
-    def _turn(self, reporter: Attempt | None) -> Attempt | None:
+    def _turn(self, asks: str | None, hand: Hand | None, answer: Given | None) -> Given | None:
         """Drain the inbox, record, hand out. The lock is held."""
         store = self.store
         now = self.now()
-        answer = None
-        while True:
-            changes = self._drain(now)
-            if self._deadlines.next_at <= now:
-                self._expire(now)
-            if store.next_at <= now:
-                changes += store.due(now)
-            if store.to_stop:
-                self._stop_flagged(now)
-            if self._open:
-                answer = self._hand_out(now, answer, reporter, changes)
-            if self.abandoned and store.unfinished and not store.running:
-                changes += self._end_stuck(now)
-            if self.notifier.wanted and changes:
-                self.notifier.tell(changes)
-            if not self._inbox:
-                break
-            now = self.now()
-        if not store.unfinished:
-            self.notifier.idle()
-        next_at = min(self._deadlines.next_at, store.next_at)
+        changes: list[Change] = []
+        reports = self._drain(now, changes)
+        if reports:
+            store.settle(reports, now, changes)
+        if self.next_deadline() <= now or store.to_stop:
+            self._keep_time(now, changes)
+        if self._open:
+            if hand is not None and hand.freed:
+                asks = None  # its thread goes home
+            for pool in self.pools:
+                if pool.free > 0:
+                    answer = self._hand_out(pool, now, answer, asks, hand, changes)
+        if not store.running:
+            self._rest(now, changes)
+        if store.telling:
+            self.notifier.tell(changes)
+            store.telling = self.notifier.wanted
+        next_at = self.next_deadline()
         if next_at < self._sentry.until:
             self._sentry.watch(next_at)
         return answer
 
-    def _drain(self, now: float) -> list[Change]:
-        inbox = self._inbox
-        changes: list[Change] = []
+    def _drain(self, now: float, changes: list[Change]) -> list[Attempt]:
+        """Carry out the messages in the inbox; return the reports that came after the last."""
+        inbox, pool_of = self._inbox, self._pool_of
         reports: list[Attempt] = []
         while inbox:
             message = inbox.popleft()
-            if type(message) is Attempt:
-                if self._accept(message):
-                    reports.append(message)
-                continue
-            if reports:
-                changes += self.store.settle(reports, now)
-                reports = []
-            changes += message(now)  # type: ignore[operator]
-        if reports:
-            settled = self.store.settle(reports, now)
-            return changes + settled if changes else settled
-        return changes
+            kind = type(message)
+            if kind is Attempt:
+                if message.stop is not None and not self._accept_stopped(message):
+                    continue
+                message.run.trying = None
+                hand = message.hand
+                if hand is None:
+                    pool_of[message.run.task.executor].free += 1
+                elif hand.size > 1:
+                    message.started, hand.mark = hand.mark, message.ended
+                reports.append(message)
+            elif kind is Hand:
+                if not message.freed:
+                    pool_of["thread"].free += 1
+                    if message.watched:
+                        self._hands.close(message)
+            else:
+                if reports:
+                    self.store.settle(reports, now, changes)
+                    reports = []
+                changes += message(now)
+        return reports
 
-    def _accept(self, attempt: Attempt) -> bool:
-        """Free the slot of a reported attempt; tell whether its outcome is to be settled."""
-        if attempt.abandoned and self.abandoned.pop(attempt, None) is not None:
-            self.store.returned(attempt)  # late; its stand-in was settled when it was abandoned
+    def _keep_time(self, now: float, changes: list[Change]) -> None:
+        """Do what was to be done by now, and stop what was asked to stop."""
+        store = self.store
+        if self._deadlines.next_at <= now:
+            self._expire(now)
+        if self._hands.next_at <= now:
+            self._put_back(self._hands.recall(now))
+        if store.next_at <= now:
+            changes += store.due(now)
+        if store.to_stop:
+            self._stop_flagged(now)
+
+    def _rest(self, now: float, changes: list[Change]) -> None:
+        """Nothing runs: either all is done, or the rest waits for a time or an abandoned thread."""
+        store = self.store
+        if store.unfinished and self.abandoned and not self._inbox and store.next_at == inf:
+            changes += store.end_stuck(set(self.abandoned.values()), now)
+        if not store.unfinished:
+            self.notifier.idle()
+
+    def _accept_stopped(self, attempt: Attempt) -> bool:
+        """Look at the report of an attempt that was asked to end; False: it came too late."""
+        if self.abandoned.pop(attempt, None) is not None:
+            self.store.returned(attempt)  # its stand-in was settled when it was abandoned
             return False
-        run = attempt.run
-        self._pool_of[run.task.executor].free += 1
-        run.trying = None
-        if attempt.stop is not None:
-            finish(attempt)
+        finish(attempt)
         return True
 
     def _hand_out(
         self,
+        pool: Pool,
         now: float,
-        answer: Attempt | None,
-        reporter: Attempt | None,
+        answer: Given | None,
+        asks: str | None,
+        hand: Hand | None,
         changes: list[Change],
-    ) -> Attempt | None:
-        for pool in self.pools:
-            while pool.free > 0:
-                started = self.store.claim(pool.executors, pool.free, now)
-                if not started:
-                    break
-                pool.free -= len(started)
-                changes += started
-                for change in started:
-                    run = change.run
-                    task = run.task
-                    attempt = begin(run, self, now)
-                    if attempt.outcome is not None:  # its arguments could not be made
-                        self._inbox.append(attempt)
-                        continue
-                    if task.timeout is not None:
-                        self._deadlines.add(now + task.timeout, attempt, Reason.TIMEOUT)
-                    if (
-                        answer is None
-                        and reporter is not None
-                        and reporter.run.task.executor == task.executor
-                        and not reporter.abandoned
-                    ):
-                        answer = attempt
-                    else:
-                        self.executors[task.executor].start(attempt)
+    ) -> Given | None:
+        """Start as many runs as the pool has free slots; the slot of the one who asks comes first."""
+        claimed = self.store.claim(pool.executors, pool.free, now)
+        for run in claimed:
+            attempt = self._begin_attempt(run, now, changes)
+            if attempt is None:
+                continue
+            pool.free -= 1
+            name = run.task.executor
+            given: Given = attempt
+            if name == "thread":
+                given = attempt.hand = Hand(attempt, now)
+            if answer is None and name == asks:
+                answer = given
+                if hand is not None and (more := hand.next_size(now)) > 1:
+                    self._fill(answer, more, now, changes)
+            else:
+                if run.task.limits and isinstance(given, Hand):
+                    self._hands.give(given, now)  # units must not lie idle until a thread wakes up
+                self.executors[name].start(given)
         return answer
+
+    def _fill(self, hand: Hand, size: int, now: float, changes: list[Change]) -> None:
+        """Add further runs to a hand for a thread that is quick."""
+        hand.size = size
+        for run in self.store.claim(("thread",), size - 1, now):
+            attempt = self._begin_attempt(run, now, changes)
+            if attempt is not None:
+                attempt.hand = hand
+                hand.append(attempt)
+        self._hands.give(hand, now)
+
+    def _begin_attempt(self, run: Run, now: float, changes: list[Change]) -> Attempt | None:
+        """Make the attempt of a run that has just been claimed; None: it has failed already."""
+        attempt = run.trying = Attempt(run, run.attempt, run.args, run.kwargs, self)
+        if self.store.telling:
+            changes.append(Change(run, PENDING, RUNNING, now, run.attempt))
+        if run.needy and not load(attempt, now):
+            self._pool_of[run.task.executor].free -= 1  # its report gives the slot back
+            self._inbox.append(attempt)
+            return None
+        if run.task.timeout is not None:
+            self._deadlines.add(now + run.task.timeout, attempt, Reason.TIMEOUT)
+        return attempt
+
+    def _put_back(self, attempts: list[Attempt]) -> None:
+        """Attempts that were given and never begun: their runs are pending again."""
+        for attempt in attempts:
+            attempt.run.trying = None
+        self.store.unclaim([attempt.run for attempt in attempts])
 
     # -- ending attempts --------------------------------------------------------------------
 
@@ -317,6 +403,8 @@ class Engine:
                 self._stop(attempt, run.asked, now)
 
     def _stop(self, attempt: Attempt, reason: Reason, now: float) -> None:
+        if attempt.hand is not None and self._withdraw(attempt, reason):
+            return
         attempt.stop, attempt.stop_at = reason, now
         executor = self.executors[attempt.run.task.executor]
         if not executor.stop(attempt, self._grace_s):
@@ -324,21 +412,34 @@ class Engine:
         elif not executor.traits.can_kill:
             self._deadlines.add(now + self._grace_s, attempt, None)
 
+    def _withdraw(self, attempt: Attempt, reason: Reason) -> bool:
+        """End an attempt that its thread has not begun; False: it has."""
+        try:
+            attempt.hand.remove(attempt)
+        except ValueError:
+            return False
+        self._put_back([attempt])
+        if reason is not Reason.TIMEOUT:
+            run = attempt.run
+            self._inbox.append(lambda now: self.store.cancel([run], reason, now))
+        return True
+
     def _abandon(self, attempt: Attempt, now: float) -> None:
         """Record the end of an attempt that goes on regardless, and refill its place."""
         executor = attempt.run.task.executor
         stand_in = substitute(attempt, now)
+        stand_in.hand = attempt.hand
         attempt.abandoned = True
         self.abandoned[attempt] = attempt.run
         self.executors[executor].abandon(attempt)
+        if attempt.hand is not None:
+            self._put_back(empty(attempt.hand))
+            self._hands.close(attempt.hand)
+            attempt.hand.freed = True
+            self._pool_of[executor].free += 1
         log.warning(
             "%s: the %s cannot be ended; it is abandoned and goes on in the background",
             attempt.run.label,
             executor,
         )
         self._inbox.append(stand_in)
-
-    def _end_stuck(self, now: float) -> list[Change]:
-        if self._inbox or self.store.next_at < inf:
-            return []
-        return self.store.end_stuck(set(self.abandoned.values()), now)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import pickle
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 from .. import codec
@@ -23,7 +25,7 @@ class Functions:
 
     def __init__(self) -> None:
         self._known: dict[Any, tuple[int, bytes]] = {}
-        self._last = 0
+        self._keys = itertools.count(1)  # two threads may ask at once; next() is atomic
 
     def get(self, owner: Any, fn: Any, name: str) -> tuple[int, bytes]:
         """Return the key of a function and the frame that teaches it to a child.
@@ -42,25 +44,29 @@ class Functions:
             ) from error
         if len(self._known) >= _KEEP:
             self._known.clear()
-        self._last += 1
-        body = pickle.dumps((self._last, sys.path, name, blob), 5)
-        entry = self._known[owner] = self._last, wire.frame(wire.TASK, body)
+        key = next(self._keys)
+        body = pickle.dumps((key, sys.path, name, blob), 5)
+        entry = self._known[owner] = key, wire.frame(wire.TASK, body)
         return entry
 
 
 def to_child(
-    functions: Functions, known: set[int], attempt: Attempt, serial: int, fn: Any, fresh: bool
+    functions: Functions,
+    known: set[int],
+    attempt: Attempt,
+    serial: int,
+    call: tuple[Any, Any, tuple[Any, ...], Mapping[str, Any]],
 ) -> bytes:
     """Return what makes a child that knows ``known`` execute ``attempt``; may extend ``known``.
 
     Raises :class:`~abreast.errors.NotPicklable` naming what cannot travel.
     """
-    run = attempt.run
-    key, lesson = functions.get(run.task, fn, run.task.name)
-    args, kwargs = attempt.args, attempt.kwargs
-    call = (key, serial, args, kwargs, run.id, run.label, attempt.number, attempt.log, fresh)
+    run, task = attempt.run, attempt.run.task
+    owner, fn, args, kwargs = call
+    key, lesson = functions.get(owner, fn, task.name)
+    number, log, fresh = attempt.number, attempt.log, task.fresh
     try:
-        body = codec.dumps(call)
+        body = codec.dumps((key, serial, args, kwargs, run.id, run.label, number, log, fresh))
     except BaseException as error:
         raise NotPicklable(_blame(attempt, error)) from error
     data = wire.frame(wire.RUN, body)

@@ -30,7 +30,7 @@ _PACE_S = 0.05  # how often to look again at processes that should be gone by no
 class Kid:
     """A child as the nursery knows it."""
 
-    __slots__ = ("code", "forced", "kin", "kill_at", "number", "pid")
+    __slots__ = ("code", "forced", "kill_at", "kin", "number", "pid")
 
     def __init__(self, number: int, pid: int) -> None:
         self.number = number
@@ -209,9 +209,7 @@ class Nursery:
             for kid in self.kids.values():
                 if kid.code is None:
                     platform.send_group(signal.SIGKILL, kid.pid)
-            platform.send(
-                signal.SIGKILL, platform.descendants(self.pid, platform.processes())
-            )
+            platform.send(signal.SIGKILL, platform.descendants(self.pid, platform.processes()))
             self._reap()
             if platform.childless():
                 return

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from ..domain.model import Attempt, Outcome
@@ -21,6 +21,8 @@ from .brood import Brood, Child
 from .loop import IN, OUT, Loop
 from .messages import Functions, from_child, to_child
 
+# What the functions of one kind are kept under, the function, its arguments by place and by name.
+Call = tuple[Any, Any, tuple[Any, ...], Mapping[str, Any]]
 _WITHDRAWN: Any = "withdrawn"  # handle of an attempt that was stopped before it had a child
 _CLOSE_S = 5.0  # beyond its grace, how long closing may take before the nursery is killed
 
@@ -31,12 +33,12 @@ class Pool:
     Parameters
     ----------
     what_to_call : callable
-        Takes an attempt and returns the function to execute with its arguments.
+        Takes an attempt and returns the :data:`Call` by which a child executes it.
     ok_after_stop : bool
         Whether a value that arrives from an attempt after it was told to stop still counts.
     """
 
-    def __init__(self, what_to_call: Callable[[Attempt], Any], ok_after_stop: bool) -> None:
+    def __init__(self, what_to_call: Callable[[Attempt], Call], ok_after_stop: bool) -> None:
         self._what_to_call = what_to_call
         self._ok_after_stop = ok_after_stop
         self._host: Callable[[], Host | None] = _no_host
@@ -118,10 +120,10 @@ class Pool:
     def _send(self, child: Child, attempt: Attempt) -> Exception | None:
         """Send an attempt to the child that has it; return why that is impossible."""
         self._serial = child.serial = self._serial + 1
-        fresh = child.last = attempt.run.task.fresh
+        child.last = attempt.run.task.fresh
         try:
-            fn = self._what_to_call(attempt)
-            data = to_child(self._functions, child.known, attempt, child.serial, fn, fresh)
+            call = self._what_to_call(attempt)
+            data = to_child(self._functions, child.known, attempt, child.serial, call)
         except Exception as error:
             return error
         child.used = True
@@ -208,7 +210,7 @@ class Pool:
     def _hear(self, child: Child) -> bool:
         """Read once from a child. False if there is nothing, now or any more."""
         try:
-            data = child.sock.recv(wire.READ_SIZE)
+            data = child.sock.recv(wire.READ_SIZE if child.frames.empty else wire.BULK_SIZE)
         except BlockingIOError:
             return False
         except OSError:

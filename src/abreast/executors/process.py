@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import weakref
-from typing import Any
 
 from ..domain.model import Attempt, Traits
 from ..platform import require_posix
 from ..ports import Host
 from .loop import remember
-from .pool import Pool
+from .pool import Call, Pool
 
 
 class ProcessExecutor:
@@ -36,7 +35,7 @@ class ProcessExecutor:
     def __init__(self, size: int) -> None:
         require_posix("the process executor")
         self.size = size
-        self._pool = Pool(_function_of, ok_after_stop=True)
+        self._pool = Pool(_call_of, ok_after_stop=True)
         remember(self._pool)
         # Dropped without close(): the processes must not stay.
         weakref.finalize(self, self._pool.abandon).atexit = False
@@ -47,10 +46,17 @@ class ProcessExecutor:
         """Say to whom attempts are reported. Called once, first."""
         self._pool.bind(host)
 
+    def abandon(self, attempt: Attempt) -> None:
+        """Do nothing: a stopped attempt always ends."""
+
+    def resize(self, by: int) -> None:
+        """Do nothing: children are made as attempts are started."""
+
     def close(self, grace_s: float) -> None:
         """End every run (those that ignore SIGTERM after ``grace_s`` seconds) and process."""
         self._pool.close(grace_s)
 
 
-def _function_of(attempt: Attempt) -> Any:
-    return attempt.run.task.fn
+def _call_of(attempt: Attempt) -> Call:
+    task = attempt.run.task
+    return task, task.fn, attempt.args, attempt.kwargs

@@ -7,11 +7,11 @@ from collections import deque
 
 from ..context import attempt_here
 from ..domain.model import ERROR, OK, Attempt, Traits
-from ..ports import Host
+from ..ports import HandHost
 
 
 class ThreadExecutor:
-    """Executes attempts in daemon threads that are made when needed and kept until ``close``.
+    """Executes hands of attempts in daemon threads, made when needed and kept until ``close``.
 
     Parameters
     ----------
@@ -24,30 +24,30 @@ class ThreadExecutor:
 
     def __init__(self, size: int) -> None:
         self._size = size
-        self._host: Host
+        self._host: HandHost
         self._lock = threading.Lock()
         self._threads = 0
         self._made = 0
         self._idle: list[_Worker] = []  # the last to become idle is the first to be used
-        self._waiting: deque[Attempt] = deque()
+        self._waiting: deque[deque[Attempt]] = deque()
         self._closed = False
 
-    def bind(self, host: Host) -> None:
+    def bind(self, host: HandHost) -> None:
         self._host = host
 
-    def start(self, attempt: Attempt) -> None:
+    def start(self, hand: deque[Attempt]) -> None:
         with self._lock:
             if self._idle:
-                self._idle.pop().give(attempt)
+                self._idle.pop().give(hand)
             elif self._threads < self._size:
                 self._threads += 1
                 self._made += 1
-                worker = _Worker(self, attempt)
+                worker = _Worker(self, hand)
                 threading.Thread(
                     target=worker.work, name=f"abreast-{self._made}", daemon=True
                 ).start()
             else:
-                self._waiting.append(attempt)  # a thread is on its way to look here
+                self._waiting.append(hand)  # a thread is on its way to look here
 
     def stop(self, attempt: Attempt, grace_s: float) -> bool:
         """Threads cannot be ended: the task sees the request at its next ``progress()``."""
@@ -68,7 +68,7 @@ class ThreadExecutor:
                 worker.give(None)
             self._idle.clear()
 
-    def next_for(self, worker: _Worker) -> Attempt | None:
+    def next_for(self, worker: _Worker) -> deque[Attempt] | None:
         """Return what waits, or put the worker to sleep until there is something; None: go home."""
         with self._lock:
             if self._waiting:
@@ -86,7 +86,7 @@ class ThreadExecutor:
             self._threads -= 1
 
     @property
-    def host(self) -> Host:
+    def host(self) -> HandHost:
         return self._host
 
 
@@ -95,37 +95,42 @@ class _Worker:
 
     __slots__ = ("_executor", "_gate", "_next")
 
-    def __init__(self, executor: ThreadExecutor, first: Attempt) -> None:
+    def __init__(self, executor: ThreadExecutor, first: deque[Attempt]) -> None:
         self._executor = executor
-        self._next: Attempt | None = first
+        self._next: deque[Attempt] | None = first
         self._gate = threading.Lock()
         self._gate.acquire()
 
-    def give(self, attempt: Attempt | None) -> None:
-        self._next = attempt
+    def give(self, hand: deque[Attempt] | None) -> None:
+        self._next = hand
         self._gate.release()
 
-    def wait(self) -> Attempt | None:
+    def wait(self) -> deque[Attempt] | None:
         self._gate.acquire()
         return self._next
 
     def work(self) -> None:
         executor = self._executor
         host = executor.host
-        report, now = host.report, host.now
-        attempt = self._next
-        self._next = None
-        while attempt is not None:
-            attempt_here.set(attempt)
-            try:
-                attempt.value = attempt.run.task.fn(*attempt.args, **attempt.kwargs)  # type: ignore[operator]
-                attempt.outcome = OK
-            except BaseException as error:  # SystemExit and KeyboardInterrupt too: only this run ends
-                attempt.error = error
-                attempt.outcome = ERROR
-            attempt.ended = now()
-            following = report(attempt)
-            if attempt.abandoned:
+        finished, next_hand, now = host.finished, host.next_hand, host.now
+        hand, self._next = self._next, None
+        while hand is not None:
+            while True:
+                try:
+                    attempt = hand.popleft()
+                except IndexError:
+                    break
+                attempt_here.set(attempt)
+                try:
+                    attempt.value = attempt.run.task.fn(*attempt.args, **attempt.kwargs)  # type: ignore[operator]
+                    attempt.outcome = OK
+                except BaseException as error:  # SystemExit too: it ends this run, not the thread
+                    attempt.error = error
+                    attempt.outcome = ERROR
+                attempt.ended = now()
+                finished(attempt)
+            following = next_hand(hand)
+            if hand.freed:
                 executor.retire()
                 return
-            attempt = following or executor.next_for(self)
+            hand = following if following is not None else executor.next_for(self)

@@ -33,7 +33,8 @@ BORN, ENDED, NO_FORK = 3, 4, 5
 LEFT_CLEAN: Final = 113
 
 loads = pickle.loads  # everything on these sockets comes from processes of our own
-READ_SIZE: Final = 1 << 18
+READ_SIZE: Final = 1 << 14  # beyond 128 kB each read would map fresh memory, for 12 us
+BULK_SIZE: Final = 1 << 20
 MARK: Final = "ABREAST_POOL"  # environment variable by which lost descendants are found
 
 
@@ -64,7 +65,7 @@ def receive_exactly(sock: socket.socket, size: int) -> bytes:
         return data
     parts = bytearray(data)
     while len(parts) < size:
-        data = sock.recv(min(size - len(parts), READ_SIZE))
+        data = sock.recv(min(size - len(parts), BULK_SIZE))
         if not data:
             break
         parts += data

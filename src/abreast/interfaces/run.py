@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+from collections.abc import Generator
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from ..context import attempt_here
-from ..domain.model import Flow, Task
 from ..domain.model import Run as Record
 from ..domain.states import BLOCKED, CANCELLED, COMPLETED, ENDED, PENDING, RUNNING, Reason
 from ..errors import Cancelled, RunError, Skipped
@@ -22,22 +21,12 @@ class Run(Record):
     Times are seconds since 1970 in UTC; ``started_at`` and the like give them as ``datetime``.
     """
 
-    __slots__ = ("_runner",)
+    __slots__ = ()
 
-    def __init__(
-        self,
-        id: int,
-        task: Task,
-        args: tuple[Any, ...],
-        kwargs: Mapping[str, Any],
-        created: float,
-        flow: Flow,
-        given: str | None,
-        number: int,
-        runner: Runner,
-    ) -> None:
-        Record.__init__(self, id, task, args, kwargs, created, flow, given, number)
-        self._runner = runner
+    @property
+    def _runner(self) -> Runner:
+        runner: Runner = self.flow.owner  # type: ignore[union-attr]
+        return runner
 
     @property
     def name(self) -> str:

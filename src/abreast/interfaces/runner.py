@@ -12,7 +12,7 @@ from ..clock import SystemClock
 from ..context import attempt_here
 from ..domain.command import Command
 from ..domain.graph import in_order, runs_in
-from ..domain.limits import Limit
+from ..domain.limits import Limit, cost_of
 from ..domain.model import Flow, Task
 from ..domain.model import Run as Record
 from ..domain.policy import Duration, Retry, amount, seconds
@@ -112,7 +112,7 @@ class Runner:
         self._retry = as_retry(retry)
         self._executor = executor
         self._pools = {key: amount(value, f"pools[{key!r}]") for key, value in (pools or {}).items()}
-        self._flow = Flow(bool(fail_fast))
+        self._flow = Flow(bool(fail_fast), self)
         self._runs: list[Run] = self._flow.runs  # type: ignore[assignment]
         self._labels = Labels(self._runs)
         self._tasks: dict[object, Task] = {}  # tasks made without options
@@ -122,7 +122,7 @@ class Runner:
         self._engine = Engine(
             MemoryStore(random.random), clock, seconds(grace, "grace")
         )
-        self._lock = threading.RLock()  # of the collections above
+        self._lock = threading.Lock()  # of the collections above
         self._idle = threading.Event()
         self._idle.set()
         self._started: float | None = None
@@ -192,19 +192,25 @@ class Runner:
         RunnerClosed
             When the runner has ended.
         """
+        if type(limits) is list:
+            limits = tuple(limits)
         if (
-            None is executor is priority is limits is needs is expected is on_crash is fresh is name
+            None is executor is priority is needs is expected is on_crash is fresh is name
             and timeout is DEFAULT is retry
         ):
-            try:
-                task = self._tasks[fn]
-            except (KeyError, TypeError):
-                task = self._task(fn, {})
+            key: Any = fn if limits is None else (fn, limits)
         else:
-            options = dict(executor=executor, timeout=timeout, retry=retry, priority=priority,
-                           limits=limits, needs=needs, expected=expected, on_crash=on_crash,
-                           fresh=fresh, name=name)  # fmt: skip
-            task = self._task(fn, options)
+            key = (fn, executor, timeout, retry, priority, limits, needs, expected, on_crash, fresh,
+                   name)  # fmt: skip
+        try:
+            task = self._tasks[key]
+        except (KeyError, TypeError) as miss:
+            task = self._task(fn, dict(
+                executor=executor, timeout=timeout, retry=retry, priority=priority, limits=limits,
+                needs=needs, expected=expected, on_crash=on_crash, fresh=fresh, name=name,
+            ))  # fmt: skip
+            if isinstance(miss, KeyError):  # else something is not hashable: made anew each time
+                self._tasks[key] = task
         return self._add(task, args, kwargs, label, after)
 
     def map(
@@ -252,11 +258,6 @@ class Runner:
             if task.executor not in self._engine.executors:
                 pool = wiring.pool_for(task.executor, self.concurrency, self._engine.pools)
                 self._engine.add_executor(wiring.executor(task.executor, self.concurrency), pool)
-            if not options:
-                try:
-                    self._tasks[fn] = task
-                except TypeError:  # not hashable: made anew each time
-                    pass
         return task
 
     def _add(
@@ -272,15 +273,15 @@ class Runner:
         with self._lock:
             runs = self._runs
             number = self._labels.number(task.name) if label is None else self._labels.claim(label)
-            run = Run(len(runs) + 1, task, args, kwargs, self._now(), self._flow, label, number, self)
+            run = Run(len(runs) + 1, task, args, kwargs, self._now(), self._flow, label, number)
             if task.expected is not None:
                 run.path = task.expected
-            if after is not None or args or kwargs:
+            if after is not None or _may_hold_runs(args) or (kwargs and _may_hold_runs(kwargs.values())):
                 self._link(run, after)
             if label is not None:
                 self._labels.keep(label, run)
             runs.append(run)
-            if self._started is None and not any(limit.then for limit in task.limits):
+            if self._started is None and not task.bounded:
                 self._staged.append(run)
             else:
                 self._hand_in(run)
@@ -307,7 +308,7 @@ class Runner:
                         f"({type(item).__name__})"
                     )
         for parent in parents:
-            if getattr(parent, "_runner", None) is not self:
+            if parent.flow is not self._flow:
                 raise UsageError(f"{parent.label!r} belongs to another runner; runs of one runner only")
         for name in names:
             if name == run.label:
@@ -530,7 +531,7 @@ class Runner:
         """Wait until one run has ended; used by :meth:`Run.result`."""
         self.start()
         here = attempt_here.get()
-        mine = here is not None and getattr(here.run, "_runner", None) is self
+        mine = here is not None and here.run.flow is self._flow
         gate = threading.Event()
         if mine:
             assert here is not None
@@ -555,8 +556,13 @@ class Runner:
         """Say why a run is in its state; see :meth:`Run.why`."""
         usage = self._engine.held_by(run)
         if usage is not None:
-            holders = ", ".join(repr(holder.label) for holder in list(usage.holders)[:3]) or "nobody"
-            return describe(run, f"limit {usage.key!r} has no room; held by {holders}")
+            holding = [
+                other.label
+                for other in self._runs
+                if (other.state is RUNNING or other.abandoned) and cost_of(other, usage)
+            ]
+            shown = ", ".join(map(repr, holding[:3])) + (" and others" if len(holding) > 3 else "")
+            return describe(run, f"limit {usage.key!r} has no room; held by {shown or 'nobody now'}")
         if self._started is None:
             return describe(run, "the runner has not been started")
         busy = [other.label for other in self._runs if other.state is RUNNING]
@@ -565,10 +571,17 @@ class Runner:
 
     def listen(self, listener: Listener) -> None:
         """Call ``listener.on_changes(changes)`` after every change, on whatever thread made it."""
-        self._engine.notifier.add(listener)
+        self._engine.watch(listener)
 
     def __repr__(self) -> str:
         return f"<Runner {self.name!r}: {len(self._runs)} runs>"
+
+
+def _may_hold_runs(values: Iterable[object]) -> bool:
+    for value in values:
+        if type(value) in _MAY_HOLD_RUNS:
+            return True
+    return False
 
 
 _MAP_OPTIONS = frozenset(

@@ -11,27 +11,24 @@ from __future__ import annotations
 from collections import deque
 from heapq import heappop, heappush, heapreplace
 
-from ..domain.limits import Claim, Keys, Usage, blocked_on
+from ..domain.graph import with_results
+from ..domain.limits import Claim, Keys, Usage, blocked_on, cost_of
 from ..domain.model import Run, Task
-from ..domain.states import PENDING
+from ..domain.states import PENDING, RUNNING
 
 # (rank, -path, id, lane, run): smaller starts first; the id makes every entry unique
 Entry = tuple[float, float, int, "Lane", Run]
 
 
-class Lane:
-    """Pending runs of one executor that make the same claims, in starting order."""
+class Line:
+    """Entries in order. Those that come in order, the usual case, need no heap."""
 
-    __slots__ = ("_fifo", "_heap", "claims", "executor", "parked", "posted", "usages", "woken_by")
+    __slots__ = ("_fifo", "_heap")
 
-    def __init__(self, executor: str, claims: tuple[Claim, ...], usages: tuple[Usage, ...]) -> None:
-        self.executor = executor
-        self.claims = claims
-        self.usages = usages
-        self.posted: Entry | None = None  # the entry that stands for this lane in a heap
-        self.parked: Usage | None = None
-        self.woken_by: Usage | None = None
-        # Entries that come in order, the usual case, are kept in a queue; only others need a heap.
+    def __bool__(self) -> bool:
+        return bool(self._fifo or self._heap)
+
+    def __init__(self) -> None:
         self._fifo: deque[Entry] = deque()
         self._heap: list[Entry] = []
 
@@ -42,19 +39,49 @@ class Lane:
         else:
             heappush(self._heap, entry)
 
-    def drop_first(self) -> Entry | None:
-        """Remove the first entry and return the one that is first now."""
+    def first(self) -> Entry | None:
+        """Return the entry that is first, or None."""
         fifo, heap = self._fifo, self._heap
         if not heap:
-            fifo.popleft()
             return fifo[0] if fifo else None
-        if not fifo or heap[0] < fifo[0]:
-            heappop(heap)
-            if not heap:
-                return fifo[0] if fifo else None
-        else:
-            fifo.popleft()
         return heap[0] if not fifo or heap[0] < fifo[0] else fifo[0]
+
+    def pop(self) -> Entry:
+        """Remove and return the first entry."""
+        fifo, heap = self._fifo, self._heap
+        if heap and (not fifo or heap[0] < fifo[0]):
+            return heappop(heap)
+        return fifo.popleft()
+
+    def runs(self) -> list[Run]:
+        """The pending runs in order."""
+        return [entry[4] for entry in sorted([*self._fifo, *self._heap]) if entry[4].state is PENDING]
+
+    def pop_pending(self, taken: list[Run], slots: int) -> None:
+        """Move pending runs to ``taken`` until it has ``slots`` of them or the line is empty."""
+        fifo, heap = self._fifo, self._heap
+        while fifo or heap:
+            run = (self.pop() if heap else fifo.popleft())[4]
+            if run.state is PENDING:
+                taken.append(run)
+                if len(taken) == slots:
+                    return
+
+
+class Lane(Line):
+    """Pending runs of one executor that make the same claims, in starting order."""
+
+    __slots__ = ("claims", "executor", "pairs", "parked", "posted", "watched", "woken_by")
+
+    def __init__(self, executor: str, claims: tuple[Claim, ...], usages: tuple[Usage, ...]) -> None:
+        super().__init__()
+        self.executor = executor
+        self.claims = claims
+        self.pairs = tuple(zip(claims, usages, strict=True))
+        self.watched = any(usage.watched for usage in usages)  # whether one of its keys is
+        self.posted: Entry | None = None  # the entry that stands for this lane in a heap
+        self.parked: Usage | None = None
+        self.woken_by: Usage | None = None
 
 
 class _Place:
@@ -65,7 +92,7 @@ class _Place:
     def __init__(self, keys: Keys | None, lane: Lane | None) -> None:
         self.keys = keys
         self.lane = lane  # the only one, when the claims do not depend on arguments
-        self.lanes: dict[tuple[Claim, ...], Lane] = {}
+        self.lanes: dict[object, Lane] = {}
 
 
 class Lanes:
@@ -75,7 +102,14 @@ class Lanes:
         self._places: dict[Task, _Place] = {}
         self._lanes: dict[tuple[str, tuple[Claim, ...]], Lane] = {}
         self._usages: dict[tuple[str, float | None], Usage] = {}
-        self._ready: dict[str, list[Entry]] = {}
+        self._free: dict[str, Lane] = {}  # per executor the lane without claims: never blocked
+        self._ready: dict[str, list[Entry]] = {}  # per executor the awake lanes with claims
+
+    def serve(self, executor: str) -> None:
+        """Get ready for runs of an executor."""
+        if executor not in self._ready:
+            self._ready[executor] = []
+            self._free[executor] = Lane(executor, (), ())
 
     def lane_of(self, run: Run) -> Lane:
         """Return the lane for a run's executor and claims, making it when it is the first."""
@@ -85,11 +119,32 @@ class Lanes:
         if place.lane is not None:
             return place.lane
         assert place.keys is not None
-        claims = place.keys.claims(run.args, run.kwargs)
-        lane = place.lanes.get(claims)
+        args, kwargs = run.args, run.kwargs
+        if run.needy:
+            args, kwargs = with_results(args), with_results(dict(kwargs))
+        values = place.keys.values(args, kwargs)
+        lane = place.lanes.get(values)
         if lane is None:
-            lane = place.lanes[claims] = self._lane(run.task.executor, claims)
+            claims = place.keys.claims(args, kwargs)
+            lane = place.lanes[values] = self._lane(run.task.executor, claims)
         return lane
+
+    def watch(self, run: Run) -> None:
+        """Begin to note who holds and who waits for the keys of a run that may be refused."""
+        lane: Lane = run.lane
+        lane.watched = True
+        for _, usage in lane.pairs:
+            if usage.watched:
+                continue
+            usage.watched = True
+            others = [other for other in self._lanes.values() if any(key is usage for _, key in other.pairs)]
+            for other in others:
+                other.watched = True
+            for known in run.flow.runs if run.flow is not None else ():
+                if known.lane in others and known.state is PENDING and known is not run:
+                    usage.line[known] = None
+                elif known.lane in others and known.state is RUNNING:
+                    usage.holders[known] = cost_of(known, usage)
 
     def _place(self, task: Task) -> _Place:
         if not task.limits:
@@ -98,11 +153,13 @@ class Lanes:
         return _Place(keys, None if keys.fixed is None else self._lane(task.executor, keys.fixed))
 
     def _lane(self, executor: str, claims: tuple[Claim, ...]) -> Lane:
+        self.serve(executor)
+        if not claims:
+            return self._free[executor]
         lane = self._lanes.get((executor, claims))
         if lane is None:
             usages = tuple(self._usage(claim) for claim in claims)
             lane = self._lanes[executor, claims] = Lane(executor, claims, usages)
-            self._ready.setdefault(executor, [])
         return lane
 
     def _usage(self, claim: Claim) -> Usage:
@@ -112,68 +169,107 @@ class Lanes:
         return usage
 
     def usages(self) -> list[Usage]:
+        """Every key there is."""
         return list(self._usages.values())
+
+    def waiting_for(self, usage: Usage) -> list[Run]:
+        """The pending runs of all lanes parked on a key."""
+        lanes = [lane for lane in self._lanes.values() if lane.parked is usage]
+        return [run for lane in lanes for run in lane.runs()]
 
     def push(self, run: Run, rank: float) -> None:
         """Put a pending run into its lane."""
         lane: Lane = run.lane
         entry = (rank, -run.path, run.id, lane, run)
         lane.push(entry)
-        for usage in lane.usages:
-            usage.line[run] = None
+        if not lane.claims:
+            return
+        if lane.watched:
+            for _, usage in lane.pairs:
+                usage.line[run] = None
         posted = lane.posted
         if posted is None or entry < posted:
             lane.posted = entry
             heappush(self._ready[lane.executor] if lane.parked is None else lane.parked.parked, entry)
 
-    def take(self, executors: tuple[str, ...]) -> Run | None:
-        """Remove and return the first run that may start now on one of these executors.
-
-        Its units are counted as held before the next run is looked at.
-        """
-        ready = self._heap_with_first(executors)
-        while ready:
-            entry = ready[0]
-            lane, run = entry[3], entry[4]
-            if lane.posted is not entry:  # a better entry was posted since
-                heappop(ready)
-            elif run.state is not PENDING:  # cancelled while it waited
-                self._advance(lane, ready)
-            elif lane.claims and (usage := self._blocked(lane, entry)) is not None:
-                heappop(ready)
-                self._park(lane, usage, entry)
-            else:
-                self._advance(lane, ready)
-                if lane.claims:
-                    self._hold(lane, run)
-                return run
-            if len(executors) > 1:
-                ready = self._heap_with_first(executors)
-        return None
-
-    def _heap_with_first(self, executors: tuple[str, ...]) -> list[Entry]:
+    def take(self, executors: tuple[str, ...], slots: int) -> list[Run]:
+        """Remove and return the first runs, ``slots`` at most, that may start now on one of these
+        executors. Their units are counted as held."""
+        taken: list[Run] = []
         if len(executors) == 1:
-            return self._ready.get(executors[0], [])
-        heaps = [heap for name in executors if (heap := self._ready.get(name))]
-        return min(heaps, key=lambda heap: heap[0], default=[])
+            free, ready = self._free[executors[0]], self._ready[executors[0]]
+            if not ready:
+                free.pop_pending(taken, slots)
+                return taken
+        while len(taken) < slots:
+            if len(executors) > 1 or free.first() is not None:
+                line = self._first_of(executors)
+            else:
+                line = ready
+            if not line:
+                break
+            if isinstance(line, Lane):
+                run = line.pop()[4]
+                if run.state is PENDING:
+                    taken.append(run)
+            else:
+                self._take_limited(line, taken)
+        return taken
 
-    def _advance(self, lane: Lane, heap: list[Entry]) -> None:
+    def _first_of(self, executors: tuple[str, ...]) -> Lane | list[Entry] | None:
+        """The free lane or the heap of limited lanes in which the first entry of all stands."""
+        best: Entry | None = None
+        found: Lane | list[Entry] | None = None
+        for name in executors:
+            free, ready = self._free[name], self._ready[name]
+            first = free.first()
+            if first is not None and (best is None or first < best):
+                best, found = first, free
+            if ready and (best is None or ready[0] < best):
+                best, found = ready[0], ready
+        return found
+
+    def _take_limited(self, ready: list[Entry], taken: list[Run]) -> None:
+        """Look at the first of the limited lanes: take its first run, or park it."""
+        entry = ready[0]
+        lane, run = entry[3], entry[4]
+        if lane.posted is not entry:  # a better entry was posted since
+            heappop(ready)
+        elif run.state is not PENDING:  # cancelled while it waited
+            self._advance(lane, ready)
+        elif (usage := self._blocked(lane, entry)) is not None:
+            heappop(ready)
+            self._park(lane, usage, entry)
+        else:
+            self._advance(lane, ready)
+            taken.append(run)
+            lane.woken_by = None
+            for claim, usage in lane.pairs:
+                usage.held += claim.cost
+                if usage.watched:
+                    usage.holders[run] = usage.holders.get(run, 0) + claim.cost
+                    usage.line.pop(run, None)
+                if usage.parked:
+                    self.wake(usage)
+
+    @staticmethod
+    def _advance(lane: Lane, heap: list[Entry]) -> None:
         """Drop the first run of a lane that stands on top of ``heap``."""
-        entry = lane.posted = lane.drop_first()
+        lane.pop()
+        entry = lane.posted = lane.first()
         if entry is None:
             heappop(heap)
         else:
             heapreplace(heap, entry)
 
     def _blocked(self, lane: Lane, entry: Entry) -> Usage | None:
-        usage = blocked_on(lane.claims, lane.usages)
+        usage = blocked_on(lane.pairs)
         if usage is not None:
             return usage
-        for usage in lane.usages:
+        for _, usage in lane.pairs:
             # Who came first is served first, also when a later run would fit into what is left.
-            if usage.parked and usage.parked[0] < entry and self._is_waiting(usage):
-                if usage.parked[0] < entry:
-                    return usage
+            if usage.parked and self._is_waiting(usage) and usage.parked[0] < entry:
+                return usage
         return None
 
     def _is_waiting(self, usage: Usage) -> bool:
@@ -199,22 +295,14 @@ class Lanes:
         if woken_by is not None and woken_by is not usage:
             self.wake(woken_by)
 
-    def _hold(self, lane: Lane, run: Run) -> None:
-        lane.woken_by = None
-        for claim, usage in zip(lane.claims, lane.usages, strict=True):
-            usage.held += claim.cost
-            usage.holders[run] = usage.holders.get(run, 0) + claim.cost
-            usage.line.pop(run, None)
-            if usage.parked:
-                self.wake(usage)
-
     def give_back(self, run: Run) -> None:
         """Return the units a run held until its end; those of rates return by their time."""
         lane: Lane = run.lane
-        for claim, usage in zip(lane.claims, lane.usages, strict=True):
+        for claim, usage in lane.pairs:
             if claim.per is None:
                 usage.held -= claim.cost
-                usage.holders.pop(run, None)
+                if usage.watched:
+                    usage.holders.pop(run, None)
                 if usage.parked:
                     self.wake(usage)
 
@@ -231,8 +319,8 @@ class Lanes:
 
     def leave(self, run: Run) -> None:
         """Forget a run that ended without having started."""
-        if run.lane is not None:
-            for usage in run.lane.usages:
+        if run.lane is not None and run.lane.watched:
+            for _, usage in run.lane.pairs:
                 usage.line.pop(run, None)
 
     def wake(self, usage: Usage) -> None:
@@ -241,7 +329,7 @@ class Lanes:
             return
         entry: Entry = usage.parked[0]
         lane = entry[3]
-        claim = lane.claims[lane.usages.index(usage)]
+        claim = next(claim for claim, key in lane.pairs if key is usage)
         if usage.held + claim.cost > claim.n:
             return
         heappop(usage.parked)

@@ -7,9 +7,9 @@ from heapq import heappop, heappush
 from math import inf
 
 from ..domain import decide, graph
-from ..domain.limits import Then, Usage, at_the_door, blocked_on
+from ..domain.limits import Then, Usage, at_the_door, blocked_on, cost_of
 from ..domain.model import OK, Attempt, Change, PastAttempt, Progress, Run
-from ..domain.states import COMPLETED, ENDED, FAILED, PENDING, RUNNING, SCHEDULED, Reason
+from ..domain.states import BLOCKED, COMPLETED, ENDED, FAILED, PENDING, RUNNING, SCHEDULED, Reason, State
 from ..errors import Busy
 from .lanes import Lane, Lanes
 
@@ -27,12 +27,17 @@ class MemoryStore:
         self.unfinished = 0  # runs that have not ended
         self.running = 0
         self.next_at = inf  # when due() has something to do
+        self.telling = False  # whether changes are wanted that nothing but listeners needs
         self.to_stop: list[Run] = []  # running ones that were asked to end since last looked
         self._jitter = jitter
         self._lanes = Lanes()
         self._scheduled: list[tuple[float, int, Run]] = []
         self._returns: list[tuple[float, int, Usage, float, Run]] = []
         self._returned = 0
+
+    def serve(self, executor: str) -> None:
+        """Get ready for runs of an executor, before the first is claimed."""
+        self._lanes.serve(executor)
 
     # -- verbs ------------------------------------------------------------------------------
 
@@ -55,57 +60,76 @@ class MemoryStore:
             linked = linked or bool(run.after)
         if linked:
             graph.measure_paths(runs)
+        alone = len(runs) == 1
         for run in runs:
-            change = decide.admit(run, now)
             self.unfinished += 1
-            if change is None:
-                self._wait_for_parents(run)
-                continue
-            moved: list[Run] = []
-            try:
-                self._enter(change, now, moved, changes, new=True)
-            except Busy:
-                self.unfinished -= 1
-                raise
-            moved.append(run)
-            self._follow(moved, now, changes)
+            state = decide.first_state(run, now)
+            if state is PENDING and not run.task.bounded and not run.needy:
+                run.state = state
+                self._join(run, now, changes)
+                if self.telling:
+                    changes.append(decide.admit(run, state, now))
+            else:
+                self._enter_first(run, state, now, changes, alone)
         return changes
 
-    @staticmethod
-    def _wait_for_parents(run: Run) -> None:
-        for parent in run.after:
-            if parent.state not in ENDED:
-                if parent.children is None:
-                    parent.children = [run]
-                else:
-                    parent.children.append(run)
+    def _enter_first(
+        self, run: Run, state: State, now: float, changes: list[Change], alone: bool
+    ) -> None:
+        if state is BLOCKED:
+            for parent in run.after:
+                if parent.state not in ENDED:
+                    if parent.children is None:
+                        parent.children = [run]
+                    else:
+                        parent.children.append(run)
+            return
+        moved: list[Run] = []
+        try:
+            self._enter(decide.admit(run, state, now), now, moved, changes, refuse=alone)
+        except Busy:
+            self.unfinished -= 1
+            raise
+        moved.append(run)
+        self._follow(moved, now, changes)
 
-    def claim(self, executors: tuple[str, ...], slots: int, now: float) -> list[Change]:
-        """Start up to ``slots`` runs for these executors, best first."""
-        started: list[Change] = []
-        take = self._lanes.take
-        while len(started) < slots:
-            run = take(executors)
-            if run is None:
-                break
-            self._apply(decide.start(run, now), started)
-            if run.lane.claims:
+    def claim(self, executors: tuple[str, ...], slots: int, now: float) -> list[Run]:
+        """Start up to ``slots`` pending runs of these executors and return them, best first."""
+        runs = self._lanes.take(executors, slots)
+        for run in runs:
+            run.state = RUNNING
+            run.attempt += 1
+            run.started = now
+            if run.task.rated:
                 self._arm_returns(run, now)
-        return started
+        self.running += len(runs)
+        return runs
 
-    def settle(self, attempts: Iterable[Attempt], now: float) -> list[Change]:
-        """Record how attempts ended. Reports of stale attempts change nothing."""
-        changes: list[Change] = []
+    def unclaim(self, runs: Iterable[Run]) -> None:
+        """Take back claims of runs that were never begun: they are pending again, and the attempt
+        does not count."""
+        for run in runs:
+            self.running -= 1
+            run.state = PENDING
+            run.attempt -= 1
+            run.asked = None
+            if run.task.limits:
+                self._lanes.give_back(run)
+            self._lanes.push(run, decide.rank(run))
+
+    def settle(self, attempts: Iterable[Attempt], now: float, changes: list[Change]) -> None:
+        """Record how attempts ended, adding to ``changes``. Stale attempts change nothing."""
         for attempt in attempts:
             run = attempt.run
             jitter = 0.0 if attempt.outcome is OK else self._jitter()
             if not self._apply(decide.settle(run, attempt, now, jitter), changes):
                 continue
-            if run.lane.claims and not attempt.abandoned:
+            if attempt.started is not None:
+                run.started = attempt.started
+            if run.task.limits and not attempt.abandoned:
                 self._lanes.give_back(run)
             if run.children is not None or run.state is not COMPLETED:
                 self._follow([run], now, changes)
-        return changes
 
     def returned(self, attempt: Attempt) -> None:
         """An abandoned thread has returned at last: only its units are of interest."""
@@ -155,15 +179,14 @@ class MemoryStore:
     def end_stuck(self, abandoned: Iterable[Run], now: float) -> list[Change]:
         """End pending runs whose limit is held by abandoned threads only."""
         changes: list[Change] = []
-        gone = set(abandoned)
+        gone = list(abandoned)
         for usage in self._lanes.usages():
-            holder = next((run for run in usage.holders if run in gone), None)
-            if holder is None or not gone.issuperset(usage.holders):
+            holders = [run for run in gone if cost_of(run, usage)]
+            if not holders or sum(cost_of(run, usage) for run in holders) < usage.held:
                 continue
-            for run in list(usage.line):
-                if run.state is PENDING and self.held_by(run) is usage:
-                    self._apply(decide.stuck(run, usage.key, holder, now), changes)
-                    self._follow([run], now, changes)
+            for run in self._lanes.waiting_for(usage):
+                self._apply(decide.stuck(run, usage.key, holders[0], now), changes)
+                self._follow([run], now, changes)
         return changes
 
     def held_by(self, run: Run) -> Usage | None:
@@ -171,7 +194,7 @@ class MemoryStore:
         lane: Lane | None = run.lane
         if lane is None or run.state is not PENDING:
             return None
-        return lane.parked or blocked_on(lane.claims, lane.usages)
+        return lane.parked or blocked_on(lane.pairs)
 
     def note_progress(self, run: Run, attempt: int, progress: Progress) -> None:
         """Keep how far a running run says it is."""
@@ -189,29 +212,26 @@ class MemoryStore:
         run, source, target = change.run, change.source, change.target
         if run.state is not source or run.attempt != change.attempt:
             return False
-        if source is PENDING and target is not RUNNING:
+        if source is PENDING:
             self._lanes.leave(run)
         run.state = target
-        if target is RUNNING:
-            run.attempt += 1
-            run.started = change.at
-            self.running += 1
-        else:
-            if source is RUNNING:
-                self.running -= 1
-            if target in ENDED:
-                self.unfinished -= 1
-                run.ended = change.at
+        if source is RUNNING:
+            self.running -= 1
+        if target in ENDED:
+            self.unfinished -= 1
+            run.ended = change.at
+            if target is COMPLETED:
+                run.value = change.value
+            else:
                 run.reason = change.reason
                 run.error = change.error
                 run.trace = change.trace
-                run.value = change.value
-            else:
-                run.due = change.due
-                if source is RUNNING:
-                    self._remember(change)
-            if change.crashes:
-                run.crashes = change.crashes
+        else:
+            run.due = change.due
+            if source is RUNNING:
+                self._remember(change)
+        if change.crashes:
+            run.crashes = change.crashes
         changes.append(change)
         return True
 
@@ -228,7 +248,7 @@ class MemoryStore:
             run = runs.pop()
             state = run.state
             if state is PENDING:
-                self._join(run, now, runs, changes)
+                self._join(run, now, changes)
             elif state is SCHEDULED:
                 assert run.due is not None
                 heappush(self._scheduled, (run.due, run.id, run))
@@ -253,29 +273,32 @@ class MemoryStore:
                 moved.append(child)
 
     def _enter(
-        self, change: Change, now: float, moved: list[Run], changes: list[Change], new: bool = False
+        self, change: Change, now: float, moved: list[Run], changes: list[Change], refuse: bool = False
     ) -> bool:
         """Apply the change that makes a run pending for the first time, if its limits allow."""
         run = change.run
-        if change.target is PENDING and run.task.limits:
-            change = self._at_the_door(change, now, moved, changes, new)
+        if change.target is PENDING and run.task.limits and (run.task.bounded or run.lane is None):
+            change = self._at_the_door(change, now, moved, changes, refuse)
         return self._apply(change, changes)
 
     def _at_the_door(
-        self, change: Change, now: float, moved: list[Run], changes: list[Change], new: bool
+        self, change: Change, now: float, moved: list[Run], changes: list[Change], refuse: bool
     ) -> Change:
         run = change.run
-        if run.lane is None:
-            try:
-                run.lane = self._lanes.lane_of(run)
-            except Exception as error:  # a callable or an argument of the user's
-                return decide.broken(run, error, now)
-        verdict = at_the_door(run.lane.claims, run.lane.usages)
+        try:
+            run.lane = run.lane or self._lanes.lane_of(run)
+        except Exception as error:  # a callable or an argument of the user's
+            return decide.broken(run, error, now)
+        if not run.task.bounded:
+            return change
+        if not run.lane.watched:
+            self._lanes.watch(run)
+        verdict = at_the_door(run.lane.pairs)
         usage = verdict.usage
         if usage is None:
             return change
         holder = next(iter(usage.holders), None) or next(iter(usage.line), None)
-        if verdict.then is Then.FAIL and new:
+        if verdict.then is Then.FAIL and refuse:
             raise decide.busy(run, usage.key, holder)
         if verdict.then >= Then.SKIP:
             return decide.skip_at_limit(run, usage.key, holder, now)
@@ -285,7 +308,7 @@ class MemoryStore:
         self.cancel(verdict.stop, Reason.LIMIT, now)
         return change
 
-    def _join(self, run: Run, now: float, moved: list[Run], changes: list[Change]) -> None:
+    def _join(self, run: Run, now: float, changes: list[Change]) -> None:
         """Put a pending run into the line in which it waits for a slot and its limits."""
         if run.after or run.attempt:
             run.ready = now
@@ -294,7 +317,7 @@ class MemoryStore:
         self._lanes.push(run, decide.rank(run))
 
     def _arm_returns(self, run: Run, now: float) -> None:
-        for claim, usage in zip(run.lane.claims, run.lane.usages, strict=True):
+        for claim, usage in run.lane.pairs:
             if claim.per is not None:
                 self._returned += 1
                 at = now + claim.per

@@ -1,0 +1,1 @@
+"""The command line: ``abreast run``, ``abreast exec``, ``abreast demo``."""

@@ -1,0 +1,20 @@
+import abreast.compat.concurra as concurra
+import time
+import json
+
+def square(x):
+    time.sleep(1)  # the task sleeps
+    return x * x
+
+def divide(x, y):
+    return x / y
+
+runner = concurra.TaskRunner(max_concurrency=4)  # Uses 4 workers
+
+runner.add_task(square, 4, label="square_4")
+runner.add_task(square, 5, label="square_5")
+runner.add_task(divide, 10, 2, label="divide_10_2")
+
+results = runner.run()
+
+print(json.dumps(results, indent=4))

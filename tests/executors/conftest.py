@@ -1,0 +1,103 @@
+"""What the tests of executors share: an opened executor, and proof that processes are gone."""
+
+from __future__ import annotations
+
+import os
+import select
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from abreast.domain.command import Command
+from abreast.domain.model import Attempt, Run, Task
+from abreast.domain.states import Reason
+from abreast.executors.command import CommandExecutor
+from abreast.executors.process import ProcessExecutor
+from abreast.testing.executor_suite import WAIT_S, Gate, Pipe, RecordingHost
+
+
+class Watch:
+    """Watches one living process."""
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+        self._fd = os.pidfd_open(pid)
+
+    def is_gone(self) -> bool:
+        return bool(select.select([self._fd], [], [], 0)[0])
+
+    def wait_until_gone(self) -> None:
+        assert select.select([self._fd], [], [], WAIT_S)[0], f"process {self.pid} is still there"
+
+
+class Bench:
+    """One executor with its host, and short words for what tests do with them."""
+
+    def __init__(self, executor: Any, folder: Path) -> None:
+        self.executor = executor
+        self.host = RecordingHost()
+        self.folder = folder
+        self.pipes = 0
+        self.runs = 0
+        executor.bind(self.host)
+
+    def pipe(self, kind: type[Pipe] = Pipe) -> Any:
+        self.pipes += 1
+        return kind(self.folder, f"pipe{self.pipes}")
+
+    def gate(self) -> Gate:
+        gate: Gate = self.pipe(Gate)
+        return gate
+
+    def attempt(
+        self,
+        fn: Callable[..., Any] | Command,
+        *args: Any,
+        kwargs: Mapping[str, Any] | None = None,
+        log: Path | None = None,
+        fresh: bool = False,
+    ) -> Attempt:
+        self.runs += 1
+        task = fn if isinstance(fn, Task) else Task(getattr(fn, "__name__", "task"), fn, fresh=fresh)
+        run = Run(self.runs, task, args, kwargs or {}, 0.0, None, f"label {self.runs}")
+        run.attempt = 3
+        attempt = Attempt(run, 3, args, kwargs or {}, self.host)
+        attempt.log = None if log is None else str(log)
+        return attempt
+
+    def start(self, fn: Any, *args: Any, **how: Any) -> Attempt:
+        attempt = self.attempt(fn, *args, **how)
+        self.executor.start(attempt)
+        return attempt
+
+    def run(self, fn: Any, *args: Any, **how: Any) -> Attempt:
+        """Execute to the end and return the attempt."""
+        attempt = self.start(fn, *args, **how)
+        assert self.host.next_report() is attempt
+        return attempt
+
+    def stop(self, attempt: Attempt, grace_s: float) -> None:
+        attempt.stop = Reason.USER
+        assert self.executor.stop(attempt, grace_s)
+        assert self.host.next_report("the end of a stopped attempt") is attempt
+
+
+@pytest.fixture
+def processes(tmp_path: Path) -> Iterator[Bench]:
+    executor = ProcessExecutor(2)
+    yield Bench(executor, tmp_path)
+    executor.close(0.0)
+
+
+@pytest.fixture
+def commands(tmp_path: Path) -> Iterator[Bench]:
+    executor = CommandExecutor(2)
+    yield Bench(executor, tmp_path)
+    executor.close(0.0)
+
+
+@pytest.fixture
+def watch() -> type[Watch]:
+    return Watch
