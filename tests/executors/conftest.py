@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 import select
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from abreast.domain.command import Command
 from abreast.domain.model import Attempt, Run, Task
 from abreast.domain.states import Reason
 from abreast.executors.command import CommandExecutor
@@ -53,14 +52,16 @@ class Bench:
 
     def attempt(
         self,
-        fn: Callable[..., Any] | Command,
+        fn: Any,
         *args: Any,
         kwargs: Mapping[str, Any] | None = None,
         log: Path | None = None,
         fresh: bool = False,
     ) -> Attempt:
         self.runs += 1
-        task = fn if isinstance(fn, Task) else Task(getattr(fn, "__name__", "task"), fn, fresh=fresh)
+        task = (
+            fn if isinstance(fn, Task) else Task(getattr(fn, "__name__", "task"), fn, fresh=fresh)
+        )
         run = Run(self.runs, task, args, kwargs or {}, 0.0, None, f"label {self.runs}")
         run.attempt = 3
         attempt = Attempt(run, 3, args, kwargs or {}, self.host)

@@ -11,10 +11,10 @@ import sys
 import time
 from typing import Any, NoReturn
 
-SLEEP = [sys.executable, "-c", "import time; time.sleep(1000)"]
+SLEEP = [sys.executable, "-c", "import time; time.sleep(1000)"]  # the task sleeps
 STUBBORN = (
     "import os, signal, sys, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); "
-    "open(sys.argv[1], 'w').write(f'{os.getpid()}\\n'); time.sleep(1000)"
+    "open(sys.argv[1], 'w').write(f'{os.getpid()}\\n'); time.sleep(1000)"  # the task sleeps
 )
 
 
@@ -36,7 +36,8 @@ def ignore_term(pipe: str) -> None:
 
 def clean_up_on_term(pipe: str, trace: str) -> None:
     def on_term(*_: object) -> None:
-        open(trace, "w").write("cleaned up")
+        with open(trace, "w") as file:
+            file.write("cleaned up")
         os._exit(0)
 
     signal.signal(signal.SIGTERM, on_term)
@@ -45,7 +46,7 @@ def clean_up_on_term(pipe: str, trace: str) -> None:
 
 
 def fork_family(pipe: str) -> None:
-    """Start a child in the group, one in its own session, one forked twice, one that is stubborn."""
+    """Start one child in the group, one in its own session, one forked twice, one stubborn."""
     in_group = subprocess.Popen(SLEEP).pid
     in_session = subprocess.Popen(SLEEP, start_new_session=True).pid
     twice = fork_twice()

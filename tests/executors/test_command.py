@@ -133,9 +133,7 @@ def test_without_capture_the_log_gets_it_directly(commands: Any, tmp_path: Path)
     assert (tmp_path / "log").read_text() == "out\nerr\n"
 
 
-def test_background_processes_do_not_delay_the_end_and_are_ended(
-    commands: Any, watch: Any
-) -> None:
+def test_background_processes_do_not_delay_the_end_and_are_ended(commands: Any, watch: Any) -> None:
     pipe, gate = commands.pipe(), commands.gate()
     line = "sleep 1000 & echo $! > $1; setsid sleep 1000 & echo $! > $1; read x < $2; echo end"
     attempt = commands.start(sh(line), pipe.path, gate.path)
@@ -165,7 +163,7 @@ def test_grace_lets_a_command_clean_up(commands: Any, tmp_path: Path) -> None:
     pipe.line()
     commands.stop(attempt, 10.0)
     assert attempt.outcome is Outcome.STOPPED  # it ended well, but only because it was told to
-    assert log.read_text() == "cleaned\n"
+    assert "cleaned\n" in log.read_text()
 
 
 def test_prints_without_end(commands: Any, tmp_path: Path) -> None:

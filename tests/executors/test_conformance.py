@@ -43,10 +43,10 @@ class OneAtATime:
             now = host.now
             progress = host.progress
 
-            def finished(_, attempt: Attempt) -> None:  # noqa: N805
+            def finished(_, attempt: Attempt) -> None:
                 following[id(self.hands.pop(attempt))] = host.report(attempt)
 
-            def next_hand(_, hand: Hand) -> Hand | None:  # noqa: N805
+            def next_hand(_, hand: Hand) -> Hand | None:
                 attempt = following.pop(id(hand))
                 return None if attempt is None else self.hand(attempt)
 

@@ -36,12 +36,15 @@ CRASHES_AT_MOST = 3  # a run whose process died this often is not repeated again
 
 def first_state(run: Run, now: float) -> State:
     """Say which state a new run enters, limits left aside. Sets ``run.missing``."""
-    if run.after:
-        run.missing = sum(parent.state is not COMPLETED for parent in run.after)
-        if any(parent.state in ENDED and parent.state is not COMPLETED for parent in run.after):
-            return SKIPPED
-        if run.missing:
-            return BLOCKED
+    missing = 0
+    for parent in run.after:
+        if parent.state is not COMPLETED:
+            if parent.state in ENDED:
+                return SKIPPED
+            missing += 1
+    if missing:
+        run.missing = missing
+        return BLOCKED
     if run.due is not None and run.due > now:
         return SCHEDULED
     return PENDING

@@ -40,8 +40,8 @@ class Pool:
 
     __slots__ = ("executors", "free", "size")
 
-    def __init__(self, executors: tuple[str, ...], size: int) -> None:
-        self.executors = executors
+    def __init__(self, size: int) -> None:
+        self.executors: tuple[str, ...] = ()
         self.size = size
         self.free = size  # negative while a parent that waited for children has come back
 
@@ -83,43 +83,57 @@ class Engine:
     def add_executor(self, executor: Executor, pool: Pool) -> None:
         """Make an executor available to the tasks that ask for its name."""
         executor.bind(self)
-        with self._lock:
+
+        def add() -> None:
             self.store.serve(executor.name)
             self.executors[executor.name] = executor
             self._pool_of[executor.name] = pool
+            pool.executors = (*pool.executors, executor.name)
             if pool not in self.pools:
                 self.pools.append(pool)
 
+        self._tell(add)
+
     def when_ended(self, run: Run, call: Callable[[], None]) -> None:
         """Call once when a run has ended; at once when it has already."""
-        with self._lock:
-            self.notifier.when_ended(run, call)
-            self.store.telling = self.notifier.wanted
+        self._tell(lambda: self.notifier.when_ended(run, call))
 
     def forget(self, run: Run, call: Callable[[], None]) -> None:
         """Take back :meth:`when_ended`."""
-        with self._lock:
-            self.notifier.forget(run, call)
+        self._tell(lambda: self.notifier.forget(run, call))
 
     def when_idle(self, call: Callable[[], None]) -> None:
         """Call once when no run is left that has not ended; at once when that is so now."""
-        with self._lock:
-            if self.store.unfinished:
-                self.notifier.when_idle_once(call)
-            else:
-                call()
+        self._tell(lambda: self.notifier.when_idle_once(call) if self.store.unfinished else call())
 
     def watch(self, listener: Listener, catch_up: Callable[[], None] = lambda: None) -> None:
         """Add a listener; ``catch_up`` is called before it can miss anything."""
-        with self._lock:
+
+        def add() -> None:
             catch_up()
             self.notifier.add(listener)
-            self.store.telling = True
+
+        self._tell(add)
+
+    def unwatch(self, listener: Listener) -> None:
+        """Remove a listener."""
+        self._tell(lambda: self.notifier.remove(listener))
 
     def held_by(self, run: Run) -> Usage | None:
         """The key that keeps a pending run from starting, or None."""
-        with self._lock:
-            return self.store.held_by(run)
+        found: list[Usage | None] = []
+        self._tell(lambda: found.append(self.store.held_by(run)))
+        return found[0]
+
+    def _tell(self, what: Callable[[], object]) -> None:
+        """Do something between two turns, when nothing changes."""
+
+        def message(now: float) -> Sequence[Change]:
+            what()
+            self.store.telling = self.notifier.wanted
+            return ()
+
+        self.post(message)
 
     def open(self) -> None:
         """Begin to start runs."""
@@ -147,12 +161,11 @@ class Engine:
     def post(self, message: Message) -> None:
         """Put a message into the inbox and see that it is attended before returning."""
         self._inbox.append(message)
-        self.attend()
+        self.attend()  # waits for a turn that is under way; it may have carried the message out
 
     def close(self) -> None:
         """End the executors and the sentry. Nothing may be reported afterwards."""
-        with self._lock:
-            self._open = False
+        self._tell(lambda: setattr(self, "_open", False))
         self._sentry.stop()
         for executor in self.executors.values():
             executor.close(self._grace_s)
@@ -308,6 +321,9 @@ class Engine:
             changes += store.due(now)
         if store.to_stop:
             self._stop_flagged(now)
+        reports = self._drain(now, changes)
+        if reports:
+            store.settle(reports, now, changes)
 
     def _rest(self, now: float, changes: list[Change]) -> None:
         """Nothing runs: either all is done, or the rest waits for a time or an abandoned thread."""
@@ -335,35 +351,54 @@ class Engine:
         changes: list[Change],
     ) -> Given | None:
         """Start as many runs as the pool has free slots; the slot of the one who asks comes first."""
-        claimed = self.store.claim(pool.executors, pool.free, now)
-        for run in claimed:
-            attempt = self._begin_attempt(run, now, changes)
-            if attempt is None:
-                continue
-            pool.free -= 1
-            name = run.task.executor
-            given: Given = attempt
-            if name == "thread":
-                given = attempt.hand = Hand(attempt, now)
-            if answer is None and name == asks:
-                answer = given
-                if hand is not None and (more := hand.next_size(now)) > 1:
-                    self._fill(answer, more, now, changes)
-            else:
-                if run.task.limits and isinstance(given, Hand):
-                    self._hands.give(given, now)  # units must not lie idle until a thread wakes up
-                self.executors[name].start(given)
+        store, hands = self.store, self._hands
+        if answer is None and asks in pool.executors:
+            for run in store.claim(pool.executors, 1, now):
+                answer = self._give(run, pool, now, changes, asks)
+            if hand is not None and isinstance(answer, Hand):
+                self._fill(answer, hand.next_size(now), now, changes)
+        executors = pool.executors
+        if "thread" in executors and hands.quick(now):
+            executors = tuple(name for name in executors if name != "thread")
+            hands.look_again()  # at what is left to others
+        if executors and pool.free > 0:
+            for run in store.claim(executors, pool.free, now):
+                self._give(run, pool, now, changes, None)
         return answer
 
+    def _give(
+        self, run: Run, pool: Pool, now: float, changes: list[Change], asks: str | None
+    ) -> Given | None:
+        """Begin an attempt of a claimed run, or return it when it is for the one who asks."""
+        attempt = self._begin_attempt(run, now, changes)
+        pool.free -= 1
+        if attempt is None:
+            return None
+        name = run.task.executor
+        given: Given = attempt
+        if name == "thread":
+            given = attempt.hand = Hand(attempt, now)
+        if name == asks:
+            return given
+        if run.task.limits and isinstance(given, Hand):
+            self._hands.give(given, now)  # units must not lie idle until a thread wakes up
+        self.executors[name].start(given)
+        return None
+
     def _fill(self, hand: Hand, size: int, now: float, changes: list[Change]) -> None:
-        """Add further runs to a hand for a thread that is quick."""
+        """Add runs to the hand of a thread that is quick, up to ``size`` in all."""
+        if size == 1:
+            return
         hand.size = size
         for run in self.store.claim(("thread",), size - 1, now):
             attempt = self._begin_attempt(run, now, changes)
-            if attempt is not None:
+            if attempt is None:
+                self._pool_of["thread"].free -= 1  # the slot its report gives back was never taken
+            else:
                 attempt.hand = hand
                 hand.append(attempt)
-        self._hands.give(hand, now)
+        if len(hand) > 1:
+            self._hands.deal(hand, now)
 
     def _begin_attempt(self, run: Run, now: float, changes: list[Change]) -> Attempt | None:
         """Make the attempt of a run that has just been claimed; None: it has failed already."""
@@ -371,8 +406,7 @@ class Engine:
         if self.store.telling:
             changes.append(Change(run, PENDING, RUNNING, now, run.attempt))
         if run.needy and not load(attempt, now):
-            self._pool_of[run.task.executor].free -= 1  # its report gives the slot back
-            self._inbox.append(attempt)
+            self._inbox.append(attempt)  # its report gives the slot back
             return None
         if run.task.timeout is not None:
             self._deadlines.add(now + run.task.timeout, attempt, Reason.TIMEOUT)

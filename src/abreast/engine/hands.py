@@ -1,9 +1,10 @@
 """Hands: several short runs given to one thread at once, and taken back when one is long after all.
 
-Asking the engine for every single run costs more than many a run takes. A thread whose last hand
-was over within half a millisecond therefore gets a larger one. The runs of a hand count as running
-from the moment they are given; what a thread has not begun after two milliseconds is taken back
-and goes to whoever is free, so a run that turns out long delays its neighbours by no more.
+Waking another thread costs about 50 microseconds, and asking the engine for every single run more
+than many a run takes. A thread whose runs are shorter than that therefore gets several at once,
+and while it keeps coming back no others are woken. The runs of a hand count as running from the moment they are given; what
+its thread has not begun after two milliseconds is taken back and goes to whoever is free, so a run
+that turns out long delays its neighbours by no more.
 """
 
 from __future__ import annotations
@@ -13,8 +14,8 @@ from math import inf
 
 from ..domain.model import Attempt
 
-_SHORT_S = 0.0005  # a hand that took less is followed by a larger one
-_LARGEST = 64
+_SHORT_S = 0.00005  # a run that takes less is not worth waking a thread for
+_LARGEST = 64  # runs
 _RECALL_S = 0.002
 
 
@@ -33,7 +34,8 @@ class Hand(deque[Attempt]):
 
     def next_size(self, now: float) -> int:
         """How many runs the thread that comes back from this hand may get."""
-        return min(_LARGEST, 2 * self.size) if now - self.given < _SHORT_S else 1
+        short = now - self.given < self.size * _SHORT_S
+        return min(_LARGEST, 2 * self.size) if short else 1
 
     __hash__ = object.__hash__  # one of a kind, whatever it contains
 
@@ -41,10 +43,11 @@ class Hand(deque[Attempt]):
 class Hands:
     """The hands that are out and may be recalled."""
 
-    __slots__ = ("_out", "next_at")
+    __slots__ = ("_latest", "_out", "next_at")
 
     def __init__(self) -> None:
         self.next_at = inf
+        self._latest = -inf  # when the last hand of several runs was given
         self._out: set[Hand] = set()
 
     def give(self, hand: Hand, now: float) -> None:
@@ -54,11 +57,22 @@ class Hands:
         if self.next_at == inf:
             self.next_at = now + _RECALL_S
 
+    def deal(self, hand: Hand, now: float) -> None:
+        """Note a hand of several runs for a thread that is quick."""
+        self._latest = now
+        self.give(hand, now)
+
+    def quick(self, now: float) -> bool:
+        """Whether a quick thread is at work, so that waking others would only cost."""
+        return now - self._latest < _RECALL_S
+
+    def look_again(self) -> None:
+        """Have the sentry look when the quick thread may have stopped being quick."""
+        self.next_at = min(self.next_at, self._latest + _RECALL_S)
+
     def close(self, hand: Hand) -> None:
         """A thread has come back."""
         self._out.discard(hand)
-        if not self._out:
-            self.next_at = inf
 
     def recall(self, now: float) -> list[Attempt]:
         """Take back, last first, what has not been begun of the hands that are out for too long."""

@@ -74,7 +74,8 @@ class _Loop:
         self._loop = asyncio.new_event_loop()
         self._lock = threading.Lock()
         self._given: list[Attempt] = []
-        self._slots: dict[Attempt, asyncio.Task[None]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._executing: dict[Attempt, asyncio.Task[None]] = {}
         self._idle: list[asyncio.Future[Attempt | None]] = []
         self._leaving = False
         self.thread = threading.Thread(target=self._turn, name="abreast-loop", daemon=True)
@@ -112,13 +113,12 @@ class _Loop:
                     gate.set_result(attempt)
                     break
             else:
-                slot = self._loop.create_task(self._slot(attempt))
-                self._slots[attempt] = slot
+                self._tasks.add(self._loop.create_task(self._slot(attempt)))
 
     def _cancel(self, attempt: Attempt) -> None:
-        slot = self._slots.get(attempt)
-        if slot is not None:
-            slot.cancel()
+        task = self._executing.get(attempt)
+        if task is not None:  # else it has not begun, and looks before it does, or has ended
+            task.cancel()
 
     def _leave(self) -> None:
         self._leaving = True
@@ -126,37 +126,44 @@ class _Loop:
             if not gate.done():
                 gate.set_result(None)
         self._idle.clear()
-        if not self._slots:
+        if not self._tasks:
             self._loop.stop()
 
     async def _slot(self, first: Attempt) -> None:
         attempt: Attempt | None = first
         here = asyncio.current_task()
         assert here is not None
-        report, now, slots = self._host.report, self._host.now, self._slots
+        report, executing = self._host.report, self._executing
         while attempt is not None:
-            slots[attempt] = here
-            attempt_here.set(attempt)
-            try:
-                fn: Any = attempt.run.task.fn
-                attempt.value = await fn(*attempt.args, **attempt.kwargs)
-                attempt.outcome = OK
-            except asyncio.CancelledError as error:
-                attempt.error = error
-                attempt.outcome = STOPPED if attempt.stop is not None else ERROR
-                while here.uncancel():
-                    pass
-            except BaseException as error:
-                attempt.error = error
-                attempt.outcome = ERROR
-            attempt.ended = now()
-            del slots[attempt]
+            executing[attempt] = here
+            await self._execute(attempt, here)
+            del executing[attempt]
             following = report(attempt)
             if attempt.abandoned:
                 break
             attempt = following if following is not None else await self._next()
-        if self._leaving and not slots:
+        self._tasks.discard(here)
+        if self._leaving and not self._tasks:
             self._loop.stop()
+
+    async def _execute(self, attempt: Attempt, here: asyncio.Task[None]) -> None:
+        attempt_here.set(attempt)
+        try:
+            if attempt.stop is None:
+                fn: Any = attempt.run.task.fn
+                attempt.value = await fn(*attempt.args, **attempt.kwargs)
+                attempt.outcome = OK
+            else:
+                attempt.outcome = STOPPED
+        except asyncio.CancelledError as error:
+            attempt.error = error
+            attempt.outcome = STOPPED if attempt.stop is not None else ERROR
+            while here.uncancel():
+                pass
+        except BaseException as error:
+            attempt.error = error
+            attempt.outcome = ERROR
+        attempt.ended = self._host.now()
 
     async def _next(self) -> Attempt | None:
         if self._leaving:

@@ -185,14 +185,15 @@ def _shows(stream: IO[str] | None) -> bool:
         return False
 
 
-def counts_text(view: LiveView) -> str:
-    """``37 of 100 · 35 completed · 2 failed · 8 running · 55 waiting``."""
+def counts_text(view: LiveView, *, short: bool = False) -> str:
+    """``37 of 100  ✓ 35 completed  ✕ 2 failed  8 running  55 waiting``."""
     ended = sum(view.counts.values())
     waiting = max(0, view.total - ended - len(view.running))
     parts = [f"{ended:,} of {view.total:,}"]
     for state in (COMPLETED, FAILED, CANCELLED, SKIPPED):
         if view.counts[state]:
-            parts.append(f"{view.icons[state]} {view.counts[state]:,} {state}")
+            word = "" if short else f" {state}"
+            parts.append(f"{view.icons[state]} {view.counts[state]:,}{word}")
     parts.append(f"{len(view.running):,} running")
     if waiting:
         parts.append(f"{waiting:,} waiting")

@@ -34,7 +34,8 @@ def describe(change: Change) -> tuple[str, str] | None:
     run: Run = change.run  # type: ignore[assignment]
     label, target = one_line(run.label, 80), change.target
     if target is RUNNING:
-        return "start", f"{label} (attempt {len(run.history) + 1})" if run.history else label
+        earlier = sum(past.ended <= change.at for past in run.history or ())
+        return "start", f"{label} (attempt {earlier + 1})" if earlier else label
     if target is COMPLETED:
         return "done", f"{label} ({duration(run.run_seconds)})"
     if target is FAILED:

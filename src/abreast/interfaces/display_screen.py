@@ -20,6 +20,10 @@ _BAR = 20  # columns
 _NARROW = 60  # columns; below that a row has no bar
 
 
+def _bar(total: float, done: float, width: int | None = None) -> ProgressBar:
+    return ProgressBar(total, done, width, complete_style="cyan", finished_style="green")
+
+
 class Screen:
     """Rendered anew at every refresh, and as high as the terminal allows."""
 
@@ -31,13 +35,13 @@ class Screen:
         running = list(self._view.running)
         shown = running if len(running) <= rows else running[: rows - 1]
         narrow = options.max_width < _NARROW
-        table = Table.grid(padding=(0, 1), expand=True)
+        table = Table.grid(padding=(0, 1))
         table.add_column(width=1)
-        table.add_column(no_wrap=True, overflow="ellipsis", ratio=3)
+        table.add_column(no_wrap=True, overflow="ellipsis", max_width=options.max_width // 2)
         table.add_column(justify="right", no_wrap=True, min_width=8)
         if not narrow:
             table.add_column(width=_BAR)
-        table.add_column(no_wrap=True, overflow="ellipsis", ratio=2)
+        table.add_column(no_wrap=True, overflow="ellipsis")
         for run in shown:
             label, elapsed, message, fraction = row_texts(self._view, run)
             icon = self._fit(self._view.icons["running"], options)
@@ -48,7 +52,7 @@ class Screen:
             ]
             if not narrow:
                 cells.append(
-                    Text("") if fraction is None else ProgressBar(1.0, fraction, width=_BAR)
+                    Text("") if fraction is None else _bar(1.0, fraction, width=_BAR)
                 )
             elif fraction is not None:
                 message = f"{fraction:.0%} {message}"
@@ -58,7 +62,7 @@ class Screen:
             yield Text(self._fit(f"… and {len(running) - len(shown):,} more", options), style="dim")
         yield self._overall(options)
         yield Text(
-            self._fit(counts_text(self._view), options),
+            self._fit(counts_text(self._view, short=narrow), options),
             style="bold",
             no_wrap=True,
             overflow="ellipsis",
@@ -76,7 +80,7 @@ class Screen:
         bar.add_column(ratio=1)
         bar.add_column(no_wrap=True, justify="right")
         bar.add_row(
-            ProgressBar(max(1, view.total), min(ended, view.total)), Text(self._fit(times, options))
+            _bar(max(1, view.total), min(ended, view.total)), Text(self._fit(times, options))
         )
         return bar
 

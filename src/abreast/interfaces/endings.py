@@ -27,7 +27,8 @@ class Endings:
         engine.watch(self, self._catch_up)
 
     def _catch_up(self) -> None:
-        self._ended.extend(run for run in self._runs if run.state in ENDED)
+        ended = [run for run in self._runs if run.state in ENDED]
+        self._ended.extend(sorted(ended, key=lambda run: run.ended or 0.0))
 
     def on_changes(self, changes: Sequence[Change]) -> None:
         """Called by the engine."""
@@ -62,7 +63,7 @@ class Endings:
                 elif not gate.wait(timeout):
                     raise TimeoutError(f"no run has ended within {timeout:g} seconds")
         finally:
-            self._engine.notifier.remove(self)
+            self._engine.unwatch(self)
 
     async def iterate_async(self) -> AsyncIterator[Run]:
         """Like :meth:`iterate`, without blocking the event loop."""
@@ -80,7 +81,7 @@ class Endings:
                 else:
                     await gate.wait()
         finally:
-            self._engine.notifier.remove(self)
+            self._engine.unwatch(self)
 
 
 def _call(loop: Any, call: Callable[[], None]) -> None:

@@ -192,13 +192,13 @@ def _pack(bars: list[Bar], *, chains: bool) -> int:
     """Give every bar the lowest row that is free at its start; return the number of rows."""
     placed = [(bar.executed, bar) for bar in bars]
     started = sorted(
-        ((span[0], span[1], number, bar) for number, (span, bar) in enumerate(placed) if span)
+        ((span[0], number, span[1], bar) for number, (span, bar) in enumerate(placed) if span)
     )
     free_at: list[float] = []  # per row
     free: list[int] = []  # heap of rows, some of which may be taken again
     busy: list[tuple[float, int]] = []
     row_of: dict[Run, int] = {}
-    for start, end, _, bar in started:
+    for start, _, end, bar in started:
         while busy and busy[0][0] <= start:
             heappush(free, heappop(busy)[1])
         row = _row_of_parent(bar.run, row_of, free_at, start) if chains else None

@@ -12,6 +12,7 @@ import os
 import sys
 import threading
 from collections.abc import Iterator
+from tempfile import SpooledTemporaryFile
 from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
 from ..context import attempt_here
@@ -136,8 +137,8 @@ class routed:
 
     def __enter__(self) -> None:
         self._before = sys.stdout, sys.stderr
-        sys.stdout = Routed(sys.stdout, self._capture)  # type: ignore[assignment]
-        sys.stderr = Routed(sys.stderr, self._capture)  # type: ignore[assignment]
+        sys.stdout = Routed(sys.stdout, self._capture)
+        sys.stderr = Routed(sys.stderr, self._capture)
 
     def __exit__(self, *_: object) -> None:
         if self._before is not None:
@@ -156,12 +157,9 @@ class Spools:
     """
 
     def __init__(self, folder: str) -> None:
-        from tempfile import SpooledTemporaryFile
-
         self._folder = folder
-        self._spool = lambda: SpooledTemporaryFile(PIECE, dir=folder)  # noqa: SIM115
         self._lock = threading.Lock()
-        self._spools: dict[int, Any] = {}
+        self._spools: dict[int, SpooledTemporaryFile[bytes]] = {}
 
     def write(self, run: Run, data: bytes) -> None:
         """Keep what a run in this process has printed."""
@@ -170,7 +168,8 @@ class Spools:
                 return  # an abandoned thread prints on
             spool = self._spools.get(run.id)
             if spool is None:
-                spool = self._spools[run.id] = self._spool()
+                spool = SpooledTemporaryFile(PIECE, dir=self._folder)  # noqa: SIM115
+                self._spools[run.id] = spool
             spool.write(data)
 
     def path(self, run: Run) -> str | None:

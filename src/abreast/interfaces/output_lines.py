@@ -48,11 +48,19 @@ class Lines:
     emit : callable
         Gets the run and one line without its line break. Called on any thread, one line of one
         run at a time.
+    last_words : callable
+        Gets a run that has ended, after its last line, on the reading thread.
     """
 
-    def __init__(self, folder: str, emit: Callable[[Run, bytes], None]) -> None:
+    def __init__(
+        self,
+        folder: str,
+        emit: Callable[[Run, bytes], None],
+        last_words: Callable[[Run], None] = lambda run: None,
+    ) -> None:
         self._folder = folder
         self._emit = emit
+        self._last_words = last_words
         self._lock = threading.Lock()  # of the rests, and keeps lines whole
         self._rests: dict[int, bytes] = {}
         self._pipes: dict[int, _Pipe] = {}  # by run
@@ -151,3 +159,5 @@ class Lines:
             rest = self._rests.pop(run.id, b"")
             if rest:
                 self._emit(run, rest)
+            if run.state in ENDED:
+                self._last_words(run)

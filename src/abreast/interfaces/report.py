@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cached_property
 from os import PathLike
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..domain.states import CANCELLED, COMPLETED, ENDED, FAILED, SKIPPED, Reason, State
@@ -237,6 +236,8 @@ class Report(Mapping[str, "Run"]):
 
 def _kept(text: str, path: Path_ | None) -> str:
     if path is not None:
+        from pathlib import Path
+
         Path(path).write_text(text, encoding="utf-8", errors="backslashreplace")
     return text
 

@@ -295,31 +295,36 @@ class Runner:
                 for parent in runs_in(value):
                     parents[parent] = None
                     run.needy = True
-        names: list[str] = []
-        if after is not None:
-            for item in (after,) if isinstance(after, (Run, str)) else after:
-                if isinstance(item, Run):
-                    parents[item] = None
-                elif isinstance(item, str):
-                    names.append(item)
+        unknown: list[str] = []
+        for item in () if after is None else (after,) if isinstance(after, (Run, str)) else after:
+            if type(item) is Run:
+                parents[item] = None
+            else:
+                found = self._find_parent(item, run)
+                if found is None:
+                    unknown.append(item)  # type: ignore[arg-type]  # a label
                 else:
-                    raise WrongType(
-                        f"after must be a run, a label or a list of these, not {item!r} "
-                        f"({type(item).__name__})"
-                    )
+                    parents[found] = None
+        flow = self._flow
         for parent in parents:
-            if parent.flow is not self._flow:
+            if parent.flow is not flow:
                 raise UsageError(f"{parent.label!r} belongs to another runner; runs of one runner only")
-        for name in names:
-            if name == run.label:
-                raise CycleError([name, name])
-            found = self._labels.find(name)
-            if found is not None:
-                parents[found] = None
-            elif self._started is not None:
-                raise UnknownLabel(unknown_label(name, self._labels.known(), run.label))
         run.after = tuple(parents)
-        self._labels.expect([name for name in names if self._labels.find(name) is None], run)
+        if unknown:
+            self._labels.expect(unknown, run)
+
+    def _find_parent(self, item: object, run: Run) -> Run | None:
+        """Return the run an item of ``after`` names; None: a label that may still come."""
+        if not isinstance(item, str):
+            raise WrongType(
+                f"after must be a run, a label or a list of these, not {item!r} ({type(item).__name__})"
+            )
+        if item == run.label:
+            raise CycleError([item, item])
+        found = self._labels.find(item)
+        if found is None and self._started is not None:
+            raise UnknownLabel(unknown_label(item, self._labels.known(), run.label))
+        return found
 
     def _hand_in(self, run: Run) -> None:
         """Give a run to the engine now, after those that were staged before it."""

@@ -37,9 +37,8 @@ def slots(executor: str, concurrency: int | None) -> int:
 def pool_for(executor: str, concurrency: int | None, pools: list[Pool]) -> Pool:
     """Return the pool an executor draws from: one for all with a given concurrency, else its own."""
     if concurrency is not None and pools:
-        pools[0].executors = (*pools[0].executors, executor)
         return pools[0]
-    return Pool((executor,), slots(executor, concurrency))
+    return Pool(slots(executor, concurrency))
 
 
 def executor(name: str, concurrency: int | None) -> Executor:

@@ -270,7 +270,10 @@ class MemoryStore:
                     continue
             change = decide.release(child, run, now)
             if change is not None and self._enter(change, now, moved, changes):
-                moved.append(child)
+                if child.state is PENDING:
+                    self._join(child, now, changes)
+                else:
+                    moved.append(child)
 
     def _enter(
         self, change: Change, now: float, moved: list[Run], changes: list[Change], refuse: bool = False

@@ -1,3 +1,6 @@
+# From the README of Concurra; only the import line is changed.
+# ruff: noqa: I001
+# fmt: off
 import abreast.compat.concurra as concurra
 import time
 import json

@@ -1,3 +1,5 @@
+# Completed from fragments in the README of Concurra.
+# fmt: off
 import threading
 
 import abreast.compat.concurra as concurra

@@ -1,3 +1,6 @@
+# From the README of Concurra; only the import line is changed.
+# ruff: noqa: E501, I001
+# fmt: off
 import time
 import abreast.compat.concurra as concurra
 

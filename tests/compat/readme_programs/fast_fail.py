@@ -1,3 +1,6 @@
+# From the README of Concurra; the import line is changed, the last lines are added.
+# ruff: noqa: E402, I001
+# fmt: off
 import abreast.compat.concurra as concurra
 import time
 

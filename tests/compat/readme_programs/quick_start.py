@@ -1,3 +1,5 @@
+# From the README of Concurra; only the import line is changed.
+# fmt: off
 import abreast.compat.concurra as concurra
 
 runner = concurra.TaskRunner(max_concurrency=2)

@@ -26,6 +26,7 @@ from .tasks import TaskHandler as TaskHandler
 
 LOGGER = logging.getLogger("concurra.core")  # the name that logging configurations know
 
+_ENDS = frozenset({State.COMPLETED, State.FAILED, State.CANCELLED, State.SKIPPED})
 _REUSED = (
     "TaskRunner has already started execution. "
     "Create a new TaskRunner instance to add tasks and run again."
@@ -305,7 +306,7 @@ class TaskRunner(Adding):
     def on_changes(self, changes: Iterable[Any]) -> None:
         """Called by the runner that does the work, after every change."""
         for change in changes:
-            if change.run.done and change.source != change.target:
+            if change.target in _ENDS:
                 self._ends.put(change.run)
 
     def _note(self, entry: Entry, run: Run, ended: int) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import logging
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from multiprocessing.reduction import ForkingPickler
 from typing import Any
 
@@ -81,29 +81,33 @@ class Launcher:
         """Enter all tasks. ``awaited`` are labels that were used before their task was added."""
         names = _names(tasks) if awaited else {}
         used: set[str] = set()
-        for entry in tasks.values():
+        linked = any(entry.depends_on for entry in tasks.values())
+        for place, entry in enumerate(tasks.values()):
             after = [
                 tasks[label].run or names[label] for label in entry.depends_on if label in tasks
             ]
             name = names.get(entry.label) or _name(entry.label, used)
-            entry.run = self._add(entry, name, after)
+            form: dict[str, Any] = {"label": name, "after": after}
+            if linked and self._runner.concurrency == 1:
+                # One at a time in order of adding. With more at once the longest chain is first.
+                form["priority"] = -place
+            entry.run = self._add(entry, form)
 
-    def _add(self, entry: Entry, name: str, after: Iterable[Run | str]) -> Run:
+    def _add(self, entry: Entry, form: dict[str, Any]) -> Run:
         handler = entry.handler
         if isinstance(handler, CommandTaskHandler):
             entry.mode = "subprocess"
             return self._runner.add(
                 handler.as_command(),
-                label=name,
-                after=after,
                 retry=_retry(entry.retries),
                 on_crash="fail",
                 name=handler.name,
+                **form,
             )
         entry.mode = mode = self._mode(entry, handler)
         if entry.refused is not None:
-            return self._runner.add(refuse, entry.refused, label=name, after=after)
-        return self._runner.add(_declared(mode, entry.retries), handler, label=name, after=after)
+            return self._runner.add(refuse, entry.refused, **form)
+        return self._runner.add(_declared(mode, entry.retries), handler, **form)
 
     def _mode(self, entry: Entry, handler: TaskHandler) -> str:
         if not self._processes:

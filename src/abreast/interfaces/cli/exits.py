@@ -41,11 +41,7 @@ def exit_code(report: Report, signal_number: int | None = None) -> int:
     incomplete = [run for run in report.runs if run.state is not COMPLETED]
     if not incomplete:
         return OK
-    causes = [
-        run
-        for run in incomplete
-        if run.reason not in _CONSEQUENCES
-    ]
+    causes = [run for run in incomplete if run.reason not in _CONSEQUENCES]
     if causes and all(run.state is FAILED and run.reason is Reason.TIMEOUT for run in causes):
         return TIMED_OUT
     return FAILED_RUNS

@@ -10,11 +10,12 @@ from typing import Any
 import click
 
 from ... import __version__
+from ...errors import AbreastError
 
 SIGNAL = 128  # exit codes above it: ended by a signal
 
 
-class DurationType(click.ParamType):
+class DurationType(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.5
     """``90``, ``90s``, ``1.5m``, ``1h30m``: seconds as a float."""
 
     name = "duration"
@@ -177,7 +178,7 @@ def _to_nowhere(stream: Any) -> None:
 
 def main() -> None:
     """Entry point of the program."""
-    from .exits import INTERRUPTED
+    from .exits import INTERRUPTED, USAGE
 
     try:
         code = cli.main(prog_name="abreast", standalone_mode=False)
@@ -187,6 +188,9 @@ def main() -> None:
     except (click.Abort, KeyboardInterrupt):
         click.echo("abreast: interrupted", err=True)
         code = INTERRUPTED
+    except AbreastError as error:
+        click.echo(f"Error: {error}", err=True)
+        code = USAGE
     except BrokenPipeError:
         _to_nowhere(sys.stdout)
         code = 0

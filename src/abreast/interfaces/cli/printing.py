@@ -123,11 +123,7 @@ class Grouped:
         put = self._screen.put
         result = result_of(run)
         if run.state is not COMPLETED:
-            sign = "✕" if self._rule == "─" else "x"
-            why = message(run).partition("\n")[0]
-            if result is not None:
-                why = how_it_exited(result)
-            self._screen.say(f"{sign} {one_line(run.label, 60)}: {ending(run)}, {why or 'ended'}")
+            self._screen.say(failure_line(run, self._screen))
         if result is None:  # it was ended; what it wrote so far is no result
             for piece in self._spools.take(run):
                 put(piece, error=True)
@@ -150,13 +146,18 @@ class Streamed:
         Where to print.
     folder : str
         An existing folder for FIFOs.
+    heads : bool
+        A failure is told by its traceback among the lines. Without, by a line on standard error.
     labels : list of str
         Labels known beforehand, so that the lines stand in one column from the first on.
     """
 
-    def __init__(self, screen: Screen, folder: str, labels: Sequence[str] = ()) -> None:
+    def __init__(
+        self, screen: Screen, folder: str, heads: bool, labels: Sequence[str] = ()
+    ) -> None:
         self._screen = screen
-        self._lines = Lines(folder, self._print)
+        self._heads = heads
+        self._lines = Lines(folder, self._print, self._last_words)
         self.capture: Capture = self._lines
         self._bar = "│" if screen.speaks("│") else "|"
         self._coloured = screen.colours()
@@ -181,6 +182,15 @@ class Streamed:
             self._prefixes[run.id] = prefix
         self._screen.put(prefix + line.removesuffix(b"\r") + b"\n")
 
+    def _last_words(self, run: Any) -> None:
+        if run.state is COMPLETED:
+            return
+        trace = traceback_text(run) if self._heads and run.state is FAILED else ""
+        for line in trace.splitlines():
+            self._print(run, to_bytes(line, self._screen.encoding))
+        if not self._heads:
+            self._screen.say(failure_line(run, self._screen))
+
     def _prefix(self, run: Run) -> bytes:
         label = one_line(run.label, _WIDEST)
         self._width = max(self._width, width(label))
@@ -188,6 +198,14 @@ class Streamed:
         if self._coloured:
             text = f"\x1b[{_COLOURS[run.id % len(_COLOURS)]}m{text}\x1b[0m"
         return to_bytes(text, self._screen.encoding)
+
+
+def failure_line(run: Run, screen: Screen) -> str:
+    """``✕ a.csv: failed(error), exit code 2``."""
+    result = result_of(run)
+    why = message(run) if result is None else how_it_exited(result)
+    sign = "✕" if screen.speaks("✕") else "x"
+    return f"{sign} {one_line(run.label, 60)}: {ending(run)}{why and f', {why}'}"
 
 
 def result_of(run: Run) -> CommandResult | None:
@@ -206,5 +224,3 @@ def _bytes(output: str | bytes | None) -> bytes:
     if isinstance(output, str):
         return output.encode("utf-8", "surrogateescape")
     return output or b""
-
-

@@ -1,4 +1,4 @@
-"""Where the program writes: standard output and error, beside a live display, to readers that leave."""
+"""Where the program writes: beside a live display, and to readers that may leave."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ class Screen:
     def __init__(self, only_document: bool = False) -> None:
         self.display: Any = None  # the live display, while there is one
         self.when_unread: Callable[[], None] = lambda: None  # nobody reads standard output
+        self.problem: str | None = None  # why something could not be written
         self._lock = threading.Lock()
         self._unread: set[TextIO] = set()
         self._document: int | None = None
@@ -87,10 +88,19 @@ class Screen:
                     stream.buffer.write(data)
                     stream.buffer.flush()
                 return
-            except BrokenPipeError:
+            except OSError as error:
                 self._unread.add(stream)
+                self._note(error)
         if stream is self._out:
             self.when_unread()
+
+    def mute(self) -> None:
+        """Write nothing more, nor anything that this program has started."""
+        self._unread |= {self._out, self._error}
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        for descriptor in (1, 2):
+            os.dup2(nowhere, descriptor)
+        os.close(nowhere)
 
     def document(self, text: str) -> None:
         """Write the one document that standard output was kept for."""
@@ -99,8 +109,13 @@ class Screen:
         try:
             while data:
                 data = data[os.write(self._document, data) :]
-        except BrokenPipeError:
-            pass
+        except OSError as error:
+            self._note(error)
+
+    def _note(self, error: OSError) -> None:
+        """A reader that leaves has what it wanted; a full disk is another thing."""
+        if not isinstance(error, BrokenPipeError):
+            self.problem = error.strerror or str(error)
 
     def _live(self) -> Any:
         """The rich display, while it is on the screen."""

@@ -6,7 +6,7 @@ import json
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
@@ -17,18 +17,15 @@ from ...domain.states import ENDED, FAILED
 from ..display import open_display
 from ..output import routed
 from .exits import FAILED_RUNS, Refused, exit_code
+from .feeder import Feeder
 from .printing import Grouped, Printer, Streamed
 from .screen import Screen
+from .signals import Signals
 
 if TYPE_CHECKING:
     from ..report import Report
     from ..runner import Runner
 
-_SIGNALS = [
-    number
-    for name in ("SIGINT", "SIGTERM", "SIGHUP")
-    if (number := getattr(signal, name, None)) is not None
-]
 _DONE, _STOP_FEEDING, _UNREAD = "done", "stop feeding", "unread"
 
 
@@ -64,53 +61,6 @@ class Options:
             progress=False,
             **options,
         )
-
-
-class Feeder:
-    """Adds runs while others run, a bounded number ahead, until told to stop.
-
-    Parameters
-    ----------
-    items : iterable of callables
-        Each adds one run. Taken one by one, on a thread of its own.
-    ahead : int
-        How many runs may have been added and not ended.
-    """
-
-    def __init__(self, items: Iterable[Callable[[], object]], ahead: int) -> None:
-        self._items = items
-        self._room = threading.Semaphore(ahead)
-        self._lock = threading.Lock()
-        self._stopped = False
-        self.over = threading.Event()
-        self.error: BaseException | None = None
-
-    def start(self) -> None:
-        """Begin."""
-        threading.Thread(target=self._feed, name="cli-feeder", daemon=True).start()
-
-    def stop(self) -> None:
-        """Add nothing after this."""
-        with self._lock:
-            self._stopped = True
-        self.over.set()
-
-    def ended(self) -> None:
-        """One of the runs has ended."""
-        self._room.release()
-
-    def _feed(self) -> None:
-        try:
-            for add in self._items:
-                self._room.acquire()
-                with self._lock:
-                    if self._stopped:
-                        return
-                    add()
-        except BaseException as error:
-            self.error = error
-        finally:
-            self.over.set()
 
 
 class Session:
@@ -152,6 +102,16 @@ class Session:
         if needs_reader:
             screen.when_unread = lambda: self._events.put(_UNREAD)
 
+    def show_table(self, report: Report) -> None:
+        """Print the report's table, unless standard output is for a document."""
+        if self.options.as_json or not len(report):
+            return
+        text = report.table(encoding=self.screen.encoding)
+        both = self.screen.is_terminal() and self.screen.is_terminal(error=True)
+        if both and self.options.progress != "none":
+            text = text.rpartition("\n\n")[0]  # the display says the same in its last line
+        self.screen.line(f"\n{text}" if both else text)
+
     def on_changes(self, changes: Any) -> None:
         """Called by the engine."""
         for change in changes:
@@ -177,7 +137,7 @@ class Session:
             display = open_display(runner, mode, None, self.screen.errors)
             self.screen.display = display
             try:
-                with routed(printer.capture), _Signals(self._events.put):
+                with routed(printer.capture), Signals(self._events.put):
                     try:
                         self._supervise()
                     finally:
@@ -195,7 +155,8 @@ class Session:
 
     def _printer(self, folder: str) -> Printer:
         if self.options.output == "stream":
-            return Streamed(self.screen, folder, [run.label for run in self.runner.runs])
+            labels = [run.label for run in self.runner.runs]
+            return Streamed(self.screen, folder, self._heads, labels)
         return Grouped(self.screen, folder, self._heads, keep=self.options.as_json)
 
     def _supervise(self) -> None:
@@ -208,6 +169,7 @@ class Session:
             if self._feeder is not None:
                 self._feeder.stop()  # whatever the event is, nothing more shall be started
             if event == _UNREAD and self.signal is None:
+                self.screen.mute()
                 self._cancel(signal.SIGPIPE)
             elif isinstance(event, int):
                 if self.signal is not None:
@@ -248,27 +210,10 @@ class Session:
         if self.options.as_json:
             made = report.to_dict() if document is None else document()
             self.screen.document(json.dumps(made, indent=2, ensure_ascii=True))
+        if self.screen.problem is not None:
+            self.screen.say(f"cannot write the output: {self.screen.problem}")
+            code = code or FAILED_RUNS
         return code
-
-
-class _Signals:
-    """While the block runs, signals become events instead of exceptions."""
-
-    def __init__(self, put: Callable[[int], None]) -> None:
-        self._put = put
-        self._before: dict[int, Any] = {}
-
-    def __enter__(self) -> None:
-        for number in _SIGNALS:
-            if signal.getsignal(number) is not signal.SIG_IGN:  # nohup
-                self._before[number] = signal.signal(number, self._note)
-
-    def __exit__(self, *_: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-
-    def _note(self, number: int, frame: object) -> None:
-        self._put(int(number))  # SimpleQueue.put may be called at any moment
 
 
 def _end_what_threads_started(runner: Runner) -> None:

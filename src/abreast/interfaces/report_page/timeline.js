@@ -38,8 +38,9 @@ function layOut() {
   chart.height = top;
   space.style.height = top + "px";
   data.lanes.forEach((lane, number) => {
-    const label = element("div", "lane", lane.name || "runs");
-    if (lane.runs > 1) label.append(element("small", "", " ×" + lane.runs));
+    const label = element("div", "lane"), text = element("span", "", lane.name || "runs");
+    if (lane.runs > 1) text.append(element("small", "", " ×" + lane.runs));
+    label.append(text);
     label.title = lane.name;
     label.style.top = chart.tops[number] + "px";
     const height = (chart.tops[number + 1] ?? top) - chart.tops[number];
