@@ -32,9 +32,7 @@ class Host(Protocol):
         """
         ...
 
-    def progress(
-        self, attempt: Attempt, done: float, total: float | None, message: str
-    ) -> None:
+    def progress(self, attempt: Attempt, done: float, total: float | None, message: str) -> None:
         """Record how far an attempt says it is. Never blocks for long."""
         ...
 

@@ -8,6 +8,7 @@ import sys
 import textwrap
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,17 @@ class Done:
 
     def __repr__(self) -> str:
         return f"exit code {self.code}\n--- stdout\n{self.out}\n--- stderr\n{self.err}"
+
+
+@contextmanager
+def started(*words: str, **options: Any) -> Iterator[subprocess.Popen[Any]]:
+    """The program, running; ended by force at the end of the block if it still does."""
+    with subprocess.Popen([*PROGRAM, *words], env=environment(), **options) as program:
+        try:
+            yield program
+        finally:
+            if program.poll() is None:
+                program.kill()
 
 
 Abreast = Callable[..., Done]

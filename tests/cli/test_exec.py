@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.cli.conftest import PROGRAM, environment
+from tests.cli.conftest import PROGRAM, environment, started
 
 pytestmark = pytest.mark.needs("posix")
 
@@ -65,7 +65,10 @@ def test_output_and_errors_stay_apart_and_failures_come_last(abreast: Any) -> No
 def test_stream(abreast: Any) -> None:
     done = abreast("exec", "--output=stream", "--shell", "--", "echo {}; exit {}", ":::", "0", "17")
     assert done.code == 1, done
-    assert sorted(done.out.splitlines()) == ["0  │ 0", "17 │ 17"] or "17 │ 17\n" in done.out
+    assert sorted(line.split() for line in done.out.splitlines()) == [
+        ["0", "│", "0"],
+        ["17", "│", "17"],
+    ]
     assert "✕ 17: failed(error)" in done.err
 
 
@@ -79,11 +82,17 @@ def test_timeout_and_its_exit_code(abreast: Any) -> None:
 
 def test_fail_fast_stops_reading(tmp_path: Path) -> None:
     """Standard input stays open: only fail-fast can end this."""
-    with subprocess.Popen(
-        [*PROGRAM, "exec", "--fail-fast", "--progress=none", "--", "false"],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        cwd=tmp_path, env=environment(),
-    ) as program:  # fmt: skip
+    with started(
+        "exec",
+        "--fail-fast",
+        "--progress=none",
+        "--",
+        "false",
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        cwd=tmp_path,
+    ) as program:
         assert program.stdin is not None
         program.stdin.write(b"one\n")
         program.stdin.flush()
@@ -92,10 +101,16 @@ def test_fail_fast_stops_reading(tmp_path: Path) -> None:
 
 def test_lines_run_as_they_arrive(tmp_path: Path) -> None:
     """The second line is written only after the first one has been answered."""
-    with subprocess.Popen(
-        [*PROGRAM, "exec", "--progress=none", "--", "echo", "got {}"],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=tmp_path, env=environment(),
-    ) as program:  # fmt: skip
+    with started(
+        "exec",
+        "--progress=none",
+        "--",
+        "echo",
+        "got {}",
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        cwd=tmp_path,
+    ) as program:
         assert program.stdin is not None
         assert program.stdout is not None
         for word in (b"one", b"two"):

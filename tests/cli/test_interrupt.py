@@ -8,7 +8,7 @@ from typing import Any
 
 import psutil
 import pytest
-from tests.cli.conftest import PROGRAM, environment
+from tests.cli.conftest import started
 
 pytestmark = pytest.mark.needs("posix", "pty")
 
@@ -81,11 +81,16 @@ def test_ctrl_c_ends_commands(terminal: Any, news: Any) -> None:
 
 def test_ctrl_c_while_arguments_are_awaited(news: Any, tmp_path: Any) -> None:
     """The program waits for the next line of a standard input that does not come."""
-    with subprocess.Popen(
-        [*PROGRAM, "exec", "--shell", "--", f": {{}}; {ANNOUNCE}"],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        cwd=tmp_path, env=environment(),
-    ) as program:  # fmt: skip
+    with started(
+        "exec",
+        "--shell",
+        "--",
+        f": {{}}; {ANNOUNCE}",
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        cwd=tmp_path,
+    ) as program:
         assert program.stdin is not None
         program.stdin.write(b"one\n")
         program.stdin.flush()
@@ -132,10 +137,14 @@ def test_ctrl_c_while_the_file_is_imported(terminal: Any, tasks: Any, news: Any)
 
 def test_sigterm_cancels_too(tasks: Any, news: Any, tmp_path: Any) -> None:
     tasks(WAITING)
-    with subprocess.Popen(
-        [*PROGRAM, "run", "tasks.py", "works"], cwd=tmp_path, env=environment(),
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-    ) as program:  # fmt: skip
+    with started(
+        "run",
+        "tasks.py",
+        "works",
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as program:
         found = processes(news())
         program.send_signal(signal.SIGTERM)
         out, _ = program.communicate(timeout=30)
@@ -145,10 +154,17 @@ def test_sigterm_cancels_too(tasks: Any, news: Any, tmp_path: Any) -> None:
 
 
 def test_killed_by_force_leaves_nothing(news: Any, tmp_path: Any) -> None:
-    with subprocess.Popen(
-        [*PROGRAM, "exec", "--shell", "--", f": {{}}; {ANNOUNCE}", ":::", "a"],
-        cwd=tmp_path, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-    ) as program:  # fmt: skip
+    with started(
+        "exec",
+        "--shell",
+        "--",
+        f": {{}}; {ANNOUNCE}",
+        ":::",
+        "a",
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as program:
         found = processes(news())
         program.kill()
         program.wait(timeout=30)

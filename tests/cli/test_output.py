@@ -10,7 +10,7 @@ import subprocess
 from typing import Any
 
 import pytest
-from tests.cli.conftest import PROGRAM, environment
+from tests.cli.conftest import PROGRAM, environment, started
 
 pytestmark = pytest.mark.needs("posix")
 
@@ -80,10 +80,15 @@ def test_stream_shows_a_line_before_its_task_has_ended(tasks: Any, tmp_path: Any
             with open("seen") as seen: seen.read()
             print("good", end="")
     """)
-    with subprocess.Popen(
-        [*PROGRAM, "run", "tasks.py", "--output=stream", "--progress=none"],
-        cwd=tmp_path, env=environment(), stdout=subprocess.PIPE, text=True,
-    ) as program:  # fmt: skip
+    with started(
+        "run",
+        "tasks.py",
+        "--output=stream",
+        "--progress=none",
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as program:
         assert program.stdout is not None
         assert program.stdout.readline() == "waits │ are you there?\n"
         (tmp_path / "seen").write_text("yes")
@@ -306,11 +311,16 @@ def test_a_full_disk_is_a_failure(tasks: Any, tmp_path: Any, more: list[str]) ->
 def test_exec_ends_when_its_reader_leaves(tmp_path: Any) -> None:
     """``yes | abreast exec … | head -3`` would go on for ever otherwise."""
     with subprocess.Popen(["yes"], stdout=subprocess.PIPE) as endless:
-        with subprocess.Popen(
-            [*PROGRAM, "exec", "--progress=none", "--", "echo"],
-            stdin=endless.stdout, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-            cwd=tmp_path, env=environment(),
-        ) as program:  # fmt: skip
+        with started(
+            "exec",
+            "--progress=none",
+            "--",
+            "echo",
+            stdin=endless.stdout,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            cwd=tmp_path,
+        ) as program:
             assert program.stdout is not None
             assert program.stderr is not None
             assert program.stdout.readline() == b"y\n"

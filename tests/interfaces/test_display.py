@@ -255,10 +255,7 @@ def test_a_posix_locale_shows_ascii() -> None:
 
 def test_a_runner_that_nobody_closes_still_ends_its_lines() -> None:
     code = (
-        "from abreast import Runner\n"
-        "r = Runner(1, name='open')\n"
-        "r.add(int)\n"
-        "r.start(); r.wait()\n"
+        "from abreast import Runner\nr = Runner(1, name='open')\nr.add(int)\nr.start(); r.wait()\n"
     )
     done = program(code)
     assert done.returncode == 0, done.stderr

@@ -74,7 +74,7 @@ def test_it_shows_what_runs_and_leaves_one_line() -> None:
     plain = ESCAPES.sub("", text)
     assert HIDE in text
     assert text.index(HIDE) < text.rindex(SHOW)  # the cursor comes back
-    assert re.search(r"▶ work\[0\] +0\.\d s +[━╸╺]+ +step \d", plain)
+    assert re.search(r"▶ work\[0\] +\d+\.\d s +[━╸╺]+ +step \d", plain)
     assert re.search(r"3 running  4\d waiting", plain)
     assert re.search(r"about \d+\.\d s left|– left", plain)
     assert "-" not in "".join(re.findall(r"about (\S+) s left", plain))  # never negative

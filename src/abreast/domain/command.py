@@ -30,6 +30,9 @@ class Command:
     ``Command("gzip", "-k", path)`` executes a program with exactly these arguments, without a
     shell. ``Command(shell="sort a | uniq > b")`` hands one line to ``/bin/sh``.
 
+    The result of a run is a :class:`CommandResult`. Another exit code fails the run with
+    :class:`abreast.errors.CommandFailed`, which carries the same result.
+
     Parameters
     ----------
     args : str or path
@@ -48,9 +51,6 @@ class Command:
         Decode captured output as UTF-8 (default); undecodable bytes are replaced.
     stdin : str or bytes, optional
         What the command reads on its standard input; nothing by default.
-
-    The result of a run is a :class:`CommandResult`. Another exit code fails the run with
-    :class:`abreast.errors.CommandFailed`, which carries the same result.
     """
 
     __slots__ = ("args", "capture", "cwd", "env", "ok", "shell", "stdin", "text")
@@ -98,5 +98,7 @@ class Command:
         return os.path.basename(first) or first
 
     def __repr__(self) -> str:
-        what = f"shell={self.shell!r}" if self.shell is not None else ", ".join(map(repr, self.args))
+        what = (
+            f"shell={self.shell!r}" if self.shell is not None else ", ".join(map(repr, self.args))
+        )
         return f"Command({what})"

@@ -36,6 +36,8 @@ CRASHES_AT_MOST = 3  # a run whose process died this often is not repeated again
 
 def first_state(run: Run, now: float) -> State:
     """Say which state a new run enters, limits left aside. Sets ``run.missing``."""
+    if run.flow is not None and run.flow.failed:
+        return SKIPPED
     missing = 0
     for parent in run.after:
         if parent.state is not COMPLETED:
@@ -53,7 +55,13 @@ def first_state(run: Run, now: float) -> State:
 def admit(run: Run, state: State, now: float) -> Change:
     """The change that brings a new run into its first state."""
     if state is SKIPPED:
-        gone = next(parent for parent in run.after if parent.state in ENDED and parent.state is not COMPLETED)
+        if run.flow is not None and run.flow.failed:
+            return Change(run, BLOCKED, SKIPPED, now, run.attempt, Reason.FAIL_FAST)
+        gone = next(
+            parent
+            for parent in run.after
+            if parent.state in ENDED and parent.state is not COMPLETED
+        )
         return _skip_after(run, gone, now)
     return Change(run, BLOCKED, state, now, run.attempt, due=run.due)
 
@@ -137,7 +145,9 @@ def release(child: Run, parent: Run, now: float) -> Change | None:
 
 def _skip_after(run: Run, parent: Run, now: float) -> Change:
     why = f"{parent.state}({parent.reason})" if parent.reason else f"{parent.state}"
-    error = Skipped(f"{run.label!r} did not start: {parent.label!r}, which it comes after, ended {why}")
+    error = Skipped(
+        f"{run.label!r} did not start: {parent.label!r}, which it comes after, ended {why}"
+    )
     return Change(run, run.state, SKIPPED, now, run.attempt, Reason.DEPENDENCY, error=error)
 
 

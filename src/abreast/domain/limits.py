@@ -36,6 +36,8 @@ _PLACES = {Then.WAIT: None, Then.REPLACE: 1, Then.CANCEL: 1, Then.SKIP: 0, Then.
 class Limit:
     """At most ``n`` units at once for every value of ``key``.
 
+    Of several limits a run takes either all units or none.
+
     Parameters
     ----------
     n : int or callable
@@ -57,8 +59,6 @@ class Limit:
         ``"skip"`` (recorded as skipped), ``"replace"`` (the newest takes the waiting place),
         ``"cancel"`` (a running one is cancelled and the newcomer follows), ``"fail"`` (the
         caller gets :class:`abreast.errors.Busy`).
-
-    Of several limits a run takes either all units or none.
     """
 
     __slots__ = ("cost", "key", "n", "per", "then", "waiting")
@@ -76,11 +76,15 @@ class Limit:
         _whole("Limit: n", n, least=1)
         _whole("Limit: cost", cost, least=0)
         if not isinstance(key, str):
-            raise WrongType(f"Limit: key must be a str such as '{{tenant}}' or '/pool', not {key!r}")
+            raise WrongType(
+                f"Limit: key must be a str such as '{{tenant}}' or '/pool', not {key!r}"
+            )
         if waiting is not None:
             _whole("Limit: waiting", waiting, least=0, callables=False)
         if then not in _THEN:
-            raise UsageError(f"Limit: then must be one of {', '.join(map(repr, _THEN))}, not {then!r}")
+            raise UsageError(
+                f"Limit: then must be one of {', '.join(map(repr, _THEN))}, not {then!r}"
+            )
         if isinstance(n, int) and isinstance(cost, int) and cost > n:
             raise UsageError(f"Limit: one run costs {cost} units but there are only {n}")
         self.n = n

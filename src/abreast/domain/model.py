@@ -81,13 +81,14 @@ class Task:
 class Flow:
     """Runs that belong together: when they began to start, and whether they fail together."""
 
-    __slots__ = ("began", "fail_fast", "owner", "runs")
+    __slots__ = ("began", "fail_fast", "failed", "owner", "runs")
 
     def __init__(self, fail_fast: bool = False, owner: Any = None) -> None:
         self.owner = owner  # the interface object its runs belong to
         self.began: float | None = None
         self.fail_fast = fail_fast
-        self.runs: list[Run] = []
+        self.failed = False  # under fail_fast: one has failed, so nothing more is started
+        self.runs: list[Run] = []  # those the store has taken in
 
     def unended(self) -> list[Run]:
         """The runs of the flow that have not ended."""
@@ -104,8 +105,8 @@ class Run:
     __slots__ = (
         "after",
         "args",
-        "attempt",
         "asked",
+        "attempt",
         "children",
         "crashes",
         "created",

@@ -71,7 +71,9 @@ def amount(value: float | int | str, name: str = "amount") -> float:
     if isinstance(value, str):
         match = _SIZE.fullmatch(value)
         if match is None or match[2].upper() not in _SIZES:
-            raise UsageError(f"{name} {value!r} is not an amount; write for example 2, '500MB' or '2GiB'")
+            raise UsageError(
+                f"{name} {value!r} is not an amount; write for example 2, '500MB' or '2GiB'"
+            )
         return float(match[1]) * _SIZES[match[2].upper()]
     if not value >= 0:
         raise UsageError(f"{name} must be 0 or more, not {value!r}")

@@ -10,40 +10,29 @@ when nothing else is idle.
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from math import inf
-from typing import TYPE_CHECKING
+from threading import get_ident
+from typing import TYPE_CHECKING, Any
 
 from ..domain.model import Attempt, Change, Progress, Run
-from ..domain.states import PENDING, RUNNING, Reason
-from .attempt import finish, load, substitute
+from ..domain.states import Reason
+from .attempt import finish
+from .claimer import Claimer, Given
 from .deadlines import Deadlines
-from .hands import Hand, Hands, empty
+from .hands import Hand, Hands
+from .keeper import Keeper
 from .notifier import Notifier
+from .pool import Pool
 from .sentry import Sentry
 
 if TYPE_CHECKING:
     from ..domain.limits import Usage
     from ..ports import Clock, Executor, Listener, Store
 
-log = logging.getLogger("abreast")
-
 Message = Callable[[float], Sequence[Change]]
-Given = Attempt | Hand  # what an executor starts: threads take several attempts at once
-
-
-class Pool:
-    """Slots that one or several executors share."""
-
-    __slots__ = ("executors", "free", "size")
-
-    def __init__(self, size: int) -> None:
-        self.executors: tuple[str, ...] = ()
-        self.size = size
-        self.free = size  # negative while a parent that waited for children has come back
 
 
 class Engine:
@@ -55,6 +44,8 @@ class Engine:
         Where runs live and where time comes from.
     grace_s : float
         Seconds between the request to end an attempt and the use of force.
+    sentry : callable
+        Makes what watches the clock; the simulation watches it itself.
     """
 
     def __init__(
@@ -62,49 +53,42 @@ class Engine:
         store: Store,
         clock: Clock,
         grace_s: float = 2.0,
+        sentry: Callable[[Callable[[], None], Clock], Any] = Sentry,
     ) -> None:
         self.store = store
         self.now = clock.now
         self.notifier = Notifier()
-        self.abandoned: dict[Attempt, Run] = {}  # threads that did not end when asked
-        self.executors: dict[str, Executor] = {}
-        self.pools: list[Pool] = []  # every executor belongs to one
-        self._pool_of: dict[str, Pool] = {}
-        self._grace_s = grace_s
         self._inbox: deque[Attempt | Hand | Message] = deque()
         self._lock = threading.Lock()
+        self._attendant = 0  # the thread that holds the lock
+        self._open = False
         self._deadlines = Deadlines()
         self._hands = Hands()
-        self._sentry = Sentry(self.attend, clock)
-        self._open = False
+        later = self._inbox.append
+        self.claimer = Claimer(self, store, self._deadlines, self._hands, later)
+        self.keeper = Keeper(store, self.claimer, self._deadlines, self._hands, later, grace_s)
+        self._sentry = sentry(self.attend, clock)
 
     # -- what callers use -------------------------------------------------------------------
 
     def add_executor(self, executor: Executor, pool: Pool) -> None:
         """Make an executor available to the tasks that ask for its name."""
         executor.bind(self)
-
-        def add() -> None:
-            self.store.serve(executor.name)
-            self.executors[executor.name] = executor
-            self._pool_of[executor.name] = pool
-            pool.executors = (*pool.executors, executor.name)
-            if pool not in self.pools:
-                self.pools.append(pool)
-
-        self._tell(add)
+        self._between_turns(lambda: self.claimer.add(executor, pool))
 
     def when_ended(self, run: Run, call: Callable[[], None]) -> None:
         """Call once when a run has ended; at once when it has already."""
-        self._tell(lambda: self.notifier.when_ended(run, call))
+        self._between_turns(lambda: self.notifier.when_ended(run, call))
 
     def forget(self, run: Run, call: Callable[[], None]) -> None:
         """Take back :meth:`when_ended`."""
-        self._tell(lambda: self.notifier.forget(run, call))
+        self._between_turns(lambda: self.notifier.forget(run, call))
 
     def when_idle(self, call: Callable[[], None]) -> None:
         """Call once when no run is left that has not ended; at once when that is so now."""
-        self._tell(lambda: self.notifier.when_idle_once(call) if self.store.unfinished else call())
+        self._between_turns(
+            lambda: self.notifier.when_idle_once(call) if self.store.unfinished else call()
+        )
 
     def watch(self, listener: Listener, catch_up: Callable[[], None] = lambda: None) -> None:
         """Add a listener; ``catch_up`` is called before it can miss anything."""
@@ -113,20 +97,24 @@ class Engine:
             catch_up()
             self.notifier.add(listener)
 
-        self._tell(add)
+        self._between_turns(add)
 
     def unwatch(self, listener: Listener) -> None:
         """Remove a listener."""
-        self._tell(lambda: self.notifier.remove(listener))
+        self._between_turns(lambda: self.notifier.remove(listener))
 
     def held_by(self, run: Run) -> Usage | None:
         """The key that keeps a pending run from starting, or None."""
         found: list[Usage | None] = []
-        self._tell(lambda: found.append(self.store.held_by(run)))
+        self._between_turns(lambda: found.append(self.store.held_by(run)))
         return found[0]
 
-    def _tell(self, what: Callable[[], object]) -> None:
-        """Do something between two turns, when nothing changes."""
+    def _between_turns(self, what: Callable[[], object]) -> None:
+        """Do something while nothing changes."""
+        if self._attendant == get_ident():  # a callback of the turn that is under way
+            what()
+            self.store.telling = self.notifier.wanted
+            return
 
         def message(now: float) -> Sequence[Change]:
             what()
@@ -137,7 +125,7 @@ class Engine:
 
     def open(self) -> None:
         """Begin to start runs."""
-        self.post(self._begin)
+        self._between_turns(lambda: setattr(self, "_open", True))
 
     def submit(self, runs: Sequence[Run]) -> None:
         """Take in new runs; raises what the store raises (``Busy``, ``UsageError``)."""
@@ -145,10 +133,13 @@ class Engine:
 
         def message(now: float) -> Sequence[Change]:
             try:
-                return self.store.submit(runs, now)
+                changes = self.store.submit(runs, now)
             except Exception as error:
                 failure.append(error)
                 return ()
+            if self.store.unfinished:
+                self.notifier.busy()
+            return changes
 
         self.post(message)
         if failure:
@@ -159,16 +150,22 @@ class Engine:
         self.post(lambda now: self.store.cancel(runs, reason, now))
 
     def post(self, message: Message) -> None:
-        """Put a message into the inbox and see that it is attended before returning."""
+        """Put a message into the inbox. It has been carried out on return, unless the caller is a
+        callback of the turn under way: then it is by the end of that."""
         self._inbox.append(message)
-        self.attend()  # waits for a turn that is under way; it may have carried the message out
+        if self._attendant != get_ident():
+            self.attend()
 
-    def close(self) -> None:
-        """End the executors and the sentry. Nothing may be reported afterwards."""
-        self._tell(lambda: setattr(self, "_open", False))
+    def close(self, grace_s: float | None = None) -> None:
+        """End the executors and the sentry. Nothing may be reported afterwards.
+
+        ``grace_s`` replaces the engine's own for what still executes.
+        """
+        grace_s = self.keeper.grace_s if grace_s is None else grace_s
+        self._between_turns(lambda: setattr(self, "_open", False))
         self._sentry.stop()
-        for executor in self.executors.values():
-            executor.close(self._grace_s)
+        for executor in self.claimer.executors.values():
+            executor.close(grace_s)
 
     # -- what executors use (ports.Host) ----------------------------------------------------
 
@@ -204,25 +201,16 @@ class Engine:
 
     def lend_slot(self, attempt: Attempt) -> None:
         """Let others use the slot of an attempt that only waits."""
-        executor = attempt.run.task.executor
-
-        def message(now: float) -> Sequence[Change]:
-            self._pool_of[executor].free += 1
-            self.executors[executor].resize(1)
-            return ()
-
-        self.post(message)
+        self._between_turns(lambda: self._resize(attempt, 1))
 
     def take_slot_back(self, attempt: Attempt) -> None:
         """End a loan. Until a slot is free again one more than the pool's size executes."""
+        self._between_turns(lambda: self._resize(attempt, -1))
+
+    def _resize(self, attempt: Attempt, by: int) -> None:
         executor = attempt.run.task.executor
-
-        def message(now: float) -> Sequence[Change]:
-            self._pool_of[executor].free -= 1
-            self.executors[executor].resize(-1)
-            return ()
-
-        self.post(message)
+        self.claimer.free(executor, by)
+        self.claimer.executors[executor].resize(by)
 
     # -- the turn ---------------------------------------------------------------------------
 
@@ -240,9 +228,13 @@ class Engine:
         inbox, lock = self._inbox, self._lock
         answer: Given | None = None
         while True:
+            self._attendant = get_ident()
             try:
-                answer = self._turn(asks, hand, answer)
+                given = self._turn(asks, hand)
+                if given is not None:
+                    answer, asks = given, None
             finally:
+                self._attendant = 0
                 lock.release()
             if not inbox or not lock.acquire(False):
                 return answer
@@ -251,26 +243,23 @@ class Engine:
         """When :meth:`attend` has something to do although nothing was posted (inf: never)."""
         return min(self._deadlines.next_at, self.store.next_at, self._hands.next_at)
 
-    def _begin(self, now: float) -> Sequence[Change]:
-        self._open = True
-        return ()
-
-    def _turn(self, asks: str | None, hand: Hand | None, answer: Given | None) -> Given | None:
+    def _turn(self, asks: str | None, hand: Hand | None) -> Given | None:
         """Drain the inbox, record, hand out. The lock is held."""
         store = self.store
         now = self.now()
         changes: list[Change] = []
-        reports = self._drain(now, changes)
-        if reports:
-            store.settle(reports, now, changes)
-        if self.next_deadline() <= now or store.to_stop:
+        answer: Given | None = None
+        self._drain(now, changes)
+        if store.to_stop or self.next_deadline() <= now:
             self._keep_time(now, changes)
         if self._open:
             if hand is not None and hand.freed:
                 asks = None  # its thread goes home
-            for pool in self.pools:
+            for pool in self.claimer.pools:
                 if pool.free > 0:
-                    answer = self._hand_out(pool, now, answer, asks, hand, changes)
+                    given = self.claimer.fill(pool, now, asks, hand, changes)
+                    if given is not None:
+                        answer, asks = given, None
         if not store.running:
             self._rest(now, changes)
         if store.telling:
@@ -281,9 +270,9 @@ class Engine:
             self._sentry.watch(next_at)
         return answer
 
-    def _drain(self, now: float, changes: list[Change]) -> list[Attempt]:
-        """Carry out the messages in the inbox; return the reports that came after the last."""
-        inbox, pool_of = self._inbox, self._pool_of
+    def _drain(self, now: float, changes: list[Change]) -> None:
+        """Carry out the messages in the inbox; reports between two of them are recorded together."""
+        inbox, free = self._inbox, self.claimer.free
         reports: list[Attempt] = []
         while inbox:
             message = inbox.popleft()
@@ -294,13 +283,13 @@ class Engine:
                 message.run.trying = None
                 hand = message.hand
                 if hand is None:
-                    pool_of[message.run.task.executor].free += 1
+                    free(message.run.task.executor)
                 elif hand.size > 1:
                     message.started, hand.mark = hand.mark, message.ended
                 reports.append(message)
             elif kind is Hand:
                 if not message.freed:
-                    pool_of["thread"].free += 1
+                    free("thread")
                     if message.watched:
                         self._hands.close(message)
             else:
@@ -308,172 +297,31 @@ class Engine:
                     self.store.settle(reports, now, changes)
                     reports = []
                 changes += message(now)
-        return reports
+        if reports:
+            self.store.settle(reports, now, changes)
 
     def _keep_time(self, now: float, changes: list[Change]) -> None:
-        """Do what was to be done by now, and stop what was asked to stop."""
-        store = self.store
-        if self._deadlines.next_at <= now:
-            self._expire(now)
-        if self._hands.next_at <= now:
-            self._put_back(self._hands.recall(now))
-        if store.next_at <= now:
-            changes += store.due(now)
-        if store.to_stop:
-            self._stop_flagged(now)
-        reports = self._drain(now, changes)
-        if reports:
-            store.settle(reports, now, changes)
+        """Do what was to be done by now, stop what was asked to stop, and record what came of it."""
+        self.keeper.turn(now)
+        if self.store.next_at <= now:
+            changes += self.store.due(now)
+        self._drain(now, changes)
+        while self.store.to_stop:
+            self.keeper.stop_flagged(now)
+            self._drain(now, changes)
 
     def _rest(self, now: float, changes: list[Change]) -> None:
         """Nothing runs: either all is done, or the rest waits for a time or an abandoned thread."""
         store = self.store
-        if store.unfinished and self.abandoned and not self._inbox and store.next_at == inf:
-            changes += store.end_stuck(set(self.abandoned.values()), now)
+        if store.unfinished and self.keeper.abandoned and not self._inbox and store.next_at == inf:
+            changes += store.end_stuck(set(self.keeper.abandoned.values()), now)
         if not store.unfinished:
             self.notifier.idle()
 
     def _accept_stopped(self, attempt: Attempt) -> bool:
         """Look at the report of an attempt that was asked to end; False: it came too late."""
-        if self.abandoned.pop(attempt, None) is not None:
+        if self.keeper.abandoned.pop(attempt, None) is not None:
             self.store.returned(attempt)  # its stand-in was settled when it was abandoned
             return False
         finish(attempt)
         return True
-
-    def _hand_out(
-        self,
-        pool: Pool,
-        now: float,
-        answer: Given | None,
-        asks: str | None,
-        hand: Hand | None,
-        changes: list[Change],
-    ) -> Given | None:
-        """Start as many runs as the pool has free slots; the slot of the one who asks comes first."""
-        store, hands = self.store, self._hands
-        if answer is None and asks in pool.executors:
-            for run in store.claim(pool.executors, 1, now):
-                answer = self._give(run, pool, now, changes, asks)
-            if hand is not None and isinstance(answer, Hand):
-                self._fill(answer, hand.next_size(now), now, changes)
-        executors = pool.executors
-        if "thread" in executors and hands.quick(now):
-            executors = tuple(name for name in executors if name != "thread")
-            hands.look_again()  # at what is left to others
-        if executors and pool.free > 0:
-            for run in store.claim(executors, pool.free, now):
-                self._give(run, pool, now, changes, None)
-        return answer
-
-    def _give(
-        self, run: Run, pool: Pool, now: float, changes: list[Change], asks: str | None
-    ) -> Given | None:
-        """Begin an attempt of a claimed run, or return it when it is for the one who asks."""
-        attempt = self._begin_attempt(run, now, changes)
-        pool.free -= 1
-        if attempt is None:
-            return None
-        name = run.task.executor
-        given: Given = attempt
-        if name == "thread":
-            given = attempt.hand = Hand(attempt, now)
-        if name == asks:
-            return given
-        if run.task.limits and isinstance(given, Hand):
-            self._hands.give(given, now)  # units must not lie idle until a thread wakes up
-        self.executors[name].start(given)
-        return None
-
-    def _fill(self, hand: Hand, size: int, now: float, changes: list[Change]) -> None:
-        """Add runs to the hand of a thread that is quick, up to ``size`` in all."""
-        if size == 1:
-            return
-        hand.size = size
-        for run in self.store.claim(("thread",), size - 1, now):
-            attempt = self._begin_attempt(run, now, changes)
-            if attempt is None:
-                self._pool_of["thread"].free -= 1  # the slot its report gives back was never taken
-            else:
-                attempt.hand = hand
-                hand.append(attempt)
-        if len(hand) > 1:
-            self._hands.deal(hand, now)
-
-    def _begin_attempt(self, run: Run, now: float, changes: list[Change]) -> Attempt | None:
-        """Make the attempt of a run that has just been claimed; None: it has failed already."""
-        attempt = run.trying = Attempt(run, run.attempt, run.args, run.kwargs, self)
-        if self.store.telling:
-            changes.append(Change(run, PENDING, RUNNING, now, run.attempt))
-        if run.needy and not load(attempt, now):
-            self._inbox.append(attempt)  # its report gives the slot back
-            return None
-        if run.task.timeout is not None:
-            self._deadlines.add(now + run.task.timeout, attempt, Reason.TIMEOUT)
-        return attempt
-
-    def _put_back(self, attempts: list[Attempt]) -> None:
-        """Attempts that were given and never begun: their runs are pending again."""
-        for attempt in attempts:
-            attempt.run.trying = None
-        self.store.unclaim([attempt.run for attempt in attempts])
-
-    # -- ending attempts --------------------------------------------------------------------
-
-    def _expire(self, now: float) -> None:
-        for attempt, reason in self._deadlines.pop(now):
-            if attempt.run.trying is not attempt:
-                continue
-            if reason is None:  # asked to end long ago, and it did not
-                self._abandon(attempt, now)
-            elif attempt.stop is None:
-                self._stop(attempt, reason, now)
-
-    def _stop_flagged(self, now: float) -> None:
-        flagged, self.store.to_stop = self.store.to_stop, []
-        for run in flagged:
-            attempt = run.trying
-            if attempt is not None and attempt.stop is None and run.asked is not None:
-                self._stop(attempt, run.asked, now)
-
-    def _stop(self, attempt: Attempt, reason: Reason, now: float) -> None:
-        if attempt.hand is not None and self._withdraw(attempt, reason):
-            return
-        attempt.stop, attempt.stop_at = reason, now
-        executor = self.executors[attempt.run.task.executor]
-        if not executor.stop(attempt, self._grace_s):
-            self._abandon(attempt, now)
-        elif not executor.traits.can_kill:
-            self._deadlines.add(now + self._grace_s, attempt, None)
-
-    def _withdraw(self, attempt: Attempt, reason: Reason) -> bool:
-        """End an attempt that its thread has not begun; False: it has."""
-        try:
-            attempt.hand.remove(attempt)
-        except ValueError:
-            return False
-        self._put_back([attempt])
-        if reason is not Reason.TIMEOUT:
-            run = attempt.run
-            self._inbox.append(lambda now: self.store.cancel([run], reason, now))
-        return True
-
-    def _abandon(self, attempt: Attempt, now: float) -> None:
-        """Record the end of an attempt that goes on regardless, and refill its place."""
-        executor = attempt.run.task.executor
-        stand_in = substitute(attempt, now)
-        stand_in.hand = attempt.hand
-        attempt.abandoned = True
-        self.abandoned[attempt] = attempt.run
-        self.executors[executor].abandon(attempt)
-        if attempt.hand is not None:
-            self._put_back(empty(attempt.hand))
-            self._hands.close(attempt.hand)
-            attempt.hand.freed = True
-            self._pool_of[executor].free += 1
-        log.warning(
-            "%s: the %s cannot be ended; it is abandoned and goes on in the background",
-            attempt.run.label,
-            executor,
-        )
-        self._inbox.append(stand_in)

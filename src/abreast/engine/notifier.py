@@ -20,10 +20,12 @@ class Notifier:
     """
 
     def __init__(self) -> None:
+        self.raised: Exception | None = None  # the last error of a listener, for tests
         self.wanted = False  # whether anybody listens: spares the engine the calls
         self._listeners: list[Listener] = []
         self._ended: dict[Run, list[Callable[[], None]]] = {}
         self._idle: list[Callable[[], None]] = []
+        self._busy: list[Callable[[], None]] = []
         self._idle_once: list[Callable[[], None]] = []
 
     def add(self, listener: Listener) -> None:
@@ -46,6 +48,10 @@ class Notifier:
     def when_idle(self, call: Callable[[], None]) -> None:
         """Call whenever no run is left that has not ended."""
         self._idle.append(call)
+
+    def when_busy(self, call: Callable[[], None]) -> None:
+        """Call whenever there are runs that have not ended after new ones came."""
+        self._busy.append(call)
 
     def when_idle_once(self, call: Callable[[], None]) -> None:
         """Call the next time that no run is left that has not ended."""
@@ -75,12 +81,16 @@ class Notifier:
         for call in (*self._idle, *once):
             self._safely(call)
 
+    def busy(self) -> None:
+        for call in self._busy:
+            self._safely(call)
+
     def _look(self) -> None:
         self.wanted = bool(self._listeners or self._ended)
 
-    @staticmethod
-    def _safely(call: Callable[[], None]) -> None:
+    def _safely(self, call: Callable[[], None]) -> None:
         try:
             call()
-        except Exception:
+        except Exception as error:
+            self.raised = error
             log.exception("a listener raised; the runs are not affected")

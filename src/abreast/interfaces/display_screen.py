@@ -51,9 +51,7 @@ class Screen:
                 Text(elapsed),
             ]
             if not narrow:
-                cells.append(
-                    Text("") if fraction is None else _bar(1.0, fraction, width=_BAR)
-                )
+                cells.append(Text("") if fraction is None else _bar(1.0, fraction, width=_BAR))
             elif fraction is not None:
                 message = f"{fraction:.0%} {message}"
             table.add_row(*cells, Text(self._fit(message, options), style="dim"))

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ..domain.graph import find_cycle
-from ..domain.model import Run as Record
 from ..errors import CycleError, DuplicateLabel, UnknownLabel, WrongType
 from .run import Run
 from .tasks import unknown_label
@@ -40,7 +39,9 @@ class Labels:
         if not isinstance(label, str):
             raise WrongType(f"a label must be a str, not {label!r} ({type(label).__name__})")
         if self.find(label) is not None:
-            raise DuplicateLabel(f"there is a run labelled {label!r} already; labels are unique in a runner")
+            raise DuplicateLabel(
+                f"there is a run labelled {label!r} already; labels are unique in a runner"
+            )
         return 1
 
     def keep(self, label: str, run: Run) -> None:
@@ -82,13 +83,21 @@ class Labels:
             return run
         name, _, tail = label.rpartition("-")
         if label in self._counts or (tail.isdigit() and int(tail) <= self._counts.get(name, 0)):
-            return next((run for run in self._runs if run.given is None and run.label == label), None)
+            return next(
+                (run for run in self._runs if run.given is None and run.label == label), None
+            )
         return None
 
     def drop(self, run: Run) -> None:
         """Forget a run that was refused after all."""
+        for name, waiting in list(self.forward.items()):
+            if run in waiting:
+                waiting.remove(run)
+                if not waiting:
+                    del self.forward[name]
         if run.given is not None:
-            self._given.pop(run.given, None)
+            if self._given.get(run.given) is run:
+                del self._given[run.given]
 
     def known(self) -> list[str]:
         """All labels."""
@@ -106,6 +115,3 @@ class Labels:
                         raise CycleError([member.label for member in circle])
         for name, waiting in self.forward.items():
             raise UnknownLabel(unknown_label(name, self.known(), waiting[0].label))
-
-
-__all__ = ["Labels", "Record"]

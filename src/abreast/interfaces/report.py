@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime
 from functools import cached_property
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 from ..domain.states import CANCELLED, COMPLETED, ENDED, FAILED, SKIPPED, Reason, State
 from ..errors import Cancelled, RunError, Skipped
-from .report_text import count, ending, error_text, jsonable, said, tally, traceback_text
+from .report_text import count, ending, error_text, tally
 
 if TYPE_CHECKING:
     from .run import Run
@@ -182,20 +181,9 @@ class Report(Mapping[str, "Run"]):
         Times are ISO 8601 in UTC with microseconds, durations are seconds. Results that JSON
         cannot hold, and long ones, are given as their shortened ``repr``.
         """
-        return {
-            "schema": 1,
-            "name": self.name,
-            "ok": self.ok,
-            "interrupted": self.interrupted,
-            "concurrency": self.concurrency,
-            "started": iso(self.started),
-            "ended": iso(self.ended),
-            "seconds": self.seconds,
-            "counts": {str(state): number for state, number in self.counts.items()},
-            "abandoned": len(self.abandoned),
-            "critical_path": [run.label for run in self.critical_path],
-            "runs": [run_to_dict(run) for run in self.runs],
-        }
+        from .report_dict import to_dict
+
+        return to_dict(self)
 
     def to_html(self, path: Path_ | None = None) -> str:
         """Return a page with a timeline of all runs; it is one file and needs no network.
@@ -258,52 +246,3 @@ def _exception(run: Run) -> Exception:
     if note not in getattr(made, "__notes__", ()):
         made.add_note(note)
     return made
-
-
-def iso(at: float | None) -> str | None:
-    """Return a time as ISO 8601 in UTC with microseconds."""
-    if at is None:
-        return None
-    return datetime.fromtimestamp(at, UTC).isoformat(timespec="microseconds")
-
-
-def run_to_dict(run: Run) -> dict[str, Any]:
-    """Return one run as values that JSON can hold."""
-    progress = run.progress
-    return {
-        "id": run.id,
-        "label": run.label,
-        "name": run.name,
-        "state": str(run.state),
-        "reason": None if run.reason is None else str(run.reason),
-        "executor": run.executor,
-        "after": [parent.label for parent in run.after],
-        "created": iso(run.created),
-        "started": iso(run.started),
-        "ended": iso(run.ended),
-        "wait_seconds": run.wait_seconds,
-        "run_seconds": run.run_seconds,
-        "attempts": run.attempts,
-        "history": [
-            {
-                "started": iso(past.started),
-                "ended": iso(past.ended),
-                "reason": None if past.reason is None else str(past.reason),
-                "error": _error(past.error),
-            }
-            for past in run.history or ()
-        ],
-        "progress": progress
-        and {"done": progress.done, "total": progress.total, "message": progress.message},
-        "result": jsonable(run.value),
-        "error": None
-        if run.error is None
-        else {**(_error(run.error) or {}), "traceback": traceback_text(run) or None},
-        "abandoned": run.state is not COMPLETED and run.abandoned,
-    }
-
-
-def _error(error: BaseException | None) -> dict[str, str] | None:
-    if error is None:
-        return None
-    return {"type": type(error).__name__, "message": str(jsonable(said(error)))}

@@ -127,7 +127,7 @@ def _failures(report: Report) -> str:
     if len(wrong) > _OPEN_FAILURES:
         more = f"{len(wrong) - _OPEN_FAILURES:,} more"
         more += f", the first {_MOST_FAILURES} in all here" if len(wrong) > _MOST_FAILURES else ""
-        items += f"<details class=\"others\"><summary>{more}</summary>"
+        items += f'<details class="others"><summary>{more}</summary>'
         items += "".join(cards[_OPEN_FAILURES:]) + "</details>"
     skipped = sum(run.reason is Reason.DEPENDENCY for run in report.runs)
     if skipped:

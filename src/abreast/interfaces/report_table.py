@@ -111,9 +111,7 @@ _RIGHT = frozenset({"Runs", "Wait", "Time", "Tries", "Mean", "Longest"})
 
 def _columns(heads: list[str], rows: list[list[str]], rule: str) -> list[str]:
     """Align rows under heads; what has no head (the message) goes to the end as it is."""
-    sizes = [
-        max([width(head), *(width(row[at]) for row in rows)]) for at, head in enumerate(heads)
-    ]
+    sizes = [max([width(head), *(width(row[at]) for row in rows)]) for at, head in enumerate(heads)]
 
     def line(cells: list[str]) -> str:
         parts = []
@@ -129,5 +127,3 @@ def _columns(heads: list[str], rows: list[list[str]], rule: str) -> list[str]:
     if not rule:
         return [line(row) for row in rows]
     return [line(heads), "  ".join(rule * size for size in sizes), *(line(row) for row in rows)]
-
-

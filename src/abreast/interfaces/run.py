@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..context import attempt_here
 from ..domain.model import Run as Record
-from ..domain.states import BLOCKED, CANCELLED, COMPLETED, ENDED, PENDING, RUNNING, Reason
+from ..domain.states import CANCELLED, COMPLETED, ENDED
 from ..errors import Cancelled, RunError, Skipped
 
 if TYPE_CHECKING:
@@ -95,14 +95,17 @@ class Run(Record):
 
     @property
     def created_at(self) -> datetime:
+        """When it was added, in UTC."""
         return datetime.fromtimestamp(self.created, UTC)
 
     @property
     def started_at(self) -> datetime | None:
+        """When its last attempt started, in UTC, or None."""
         return None if self.started is None else datetime.fromtimestamp(self.started, UTC)
 
     @property
     def ended_at(self) -> datetime | None:
+        """When it ended, in UTC, or None."""
         return None if self.ended is None else datetime.fromtimestamp(self.ended, UTC)
 
     def result(self, timeout: float | None = None) -> Any:
@@ -146,25 +149,6 @@ class Run(Record):
     def why(self) -> str:
         """Say in one sentence why the run is in the state it is in."""
         return self._runner.explain(self)
-
-
-def describe(run: Run, holder: str) -> str:
-    """One sentence on a run's state; ``holder`` says what keeps a pending one from starting."""
-    if run.state is BLOCKED:
-        missing = [parent.label for parent in run.after if parent.state not in ENDED]
-        shown = ", ".join(missing[:5]) + (f" and {len(missing) - 5} more" if len(missing) > 5 else "")
-        return f"{run.label!r} is blocked: it comes after {shown}"
-    if run.state is PENDING:
-        return f"{run.label!r} is pending: {holder}"
-    if run.state is RUNNING:
-        asked = f", and was asked to stop ({run.asked})" if run.asked else ""
-        return f"{run.label!r} is running on attempt {run.attempt}{asked}"
-    if run.state not in ENDED:
-        due = "" if run.due is None else f" until {datetime.fromtimestamp(run.due, UTC):%H:%M:%S.%f} UTC"
-        return f"{run.label!r} is scheduled: it waits{due}"
-    reason = f"({run.reason})" if run.reason else ""
-    said = f": {run.error}" if run.error is not None and run.reason is not Reason.USER else ""
-    return f"{run.label!r} ended {run.state}{reason}{said}"
 
 
 def current_run() -> Record | None:

@@ -9,40 +9,39 @@ from collections.abc import AsyncIterator, Callable, Generator, Iterable, Iterat
 from typing import TYPE_CHECKING, Any
 
 from ..clock import SystemClock
-from ..context import attempt_here
 from ..domain.command import Command
-from ..domain.graph import in_order, runs_in
-from ..domain.limits import Limit, cost_of
+from ..domain.graph import in_order
+from ..domain.limits import Limit
 from ..domain.model import Flow, Task
 from ..domain.model import Run as Record
 from ..domain.policy import Duration, Retry, amount, seconds
-from ..domain.states import RUNNING, Reason
+from ..domain.states import Reason
 from ..engine.engine import Engine
 from ..errors import (
     AbreastError,
-    CycleError,
     RunnerClosed,
     UnknownLabel,
     UsageError,
     WrongType,
 )
 from ..stores.memory import MemoryStore
-from . import wiring
+from . import waiting, wiring
 from .interrupts import Deferred
 from .labels import Labels
-from .run import Run, describe
-from .tasks import DEFAULT, EXECUTORS, TaskFunction, _Default, as_retry, define, unknown_label
+from .linking import After, link, may_hold_runs
+from .run import Run
+from .tasks import DEFAULT, EXECUTORS, TaskFunction, _Default, as_retry, define
+from .why import why
 
 if TYPE_CHECKING:
     from ..ports import Listener
     from .report import Report
 
-After = Run | str | Iterable[Run | str]
-_MAY_HOLD_RUNS = frozenset({Run, list, tuple, set, frozenset, dict})
-
 
 class Runner:
     """Runs tasks side by side, in the order their dependencies ask for, and reports.
+
+    A runner runs once; runs can be added while it runs, also from inside a task.
 
     ::
 
@@ -76,8 +75,6 @@ class Runner:
         What there is to be shared by tasks with ``needs``: ``{"cpu": 4, "memory": "8GB"}``.
     grace : duration
         Time between the request to end a process or command and its end by force.
-
-    A runner runs once; runs can be added while it runs, also from inside a task.
     """
 
     def __init__(
@@ -103,7 +100,9 @@ class Runner:
         if executor not in (None, *EXECUTORS):
             raise UsageError(f"executor must be one of {', '.join(EXECUTORS)}, not {executor!r}")
         if progress not in (True, False, "auto", "live", "plain"):
-            raise UsageError(f"progress must be True, False, 'auto', 'live' or 'plain', not {progress!r}")
+            raise UsageError(
+                f"progress must be True, False, 'auto', 'live' or 'plain', not {progress!r}"
+            )
         self.name = name
         self.concurrency = concurrency
         self.logger = logger
@@ -111,17 +110,17 @@ class Runner:
         self._timeout = None if timeout is None else seconds(timeout, "timeout")
         self._retry = as_retry(retry)
         self._executor = executor
-        self._pools = {key: amount(value, f"pools[{key!r}]") for key, value in (pools or {}).items()}
+        self._pools = {
+            key: amount(value, f"pools[{key!r}]") for key, value in (pools or {}).items()
+        }
         self._flow = Flow(bool(fail_fast), self)
-        self._runs: list[Run] = self._flow.runs  # type: ignore[assignment]
+        self._runs: list[Run] = []
         self._labels = Labels(self._runs)
         self._tasks: dict[object, Task] = {}  # tasks made without options
         self._staged: list[Run] = []  # added, not yet handed to the engine
         clock = SystemClock()
         self._now = clock.now
-        self._engine = Engine(
-            MemoryStore(random.random), clock, seconds(grace, "grace")
-        )
+        self._engine = Engine(MemoryStore(random.random), clock, seconds(grace, "grace"))
         self._lock = threading.Lock()  # of the collections above
         self._idle = threading.Event()
         self._idle.set()
@@ -130,6 +129,7 @@ class Runner:
         self._display: Any = None
         self.interrupted = False  # by Ctrl-C or an exception inside the with block
         self._engine.notifier.when_idle(self._idle.set)
+        self._engine.notifier.when_busy(self._idle.clear)
 
     # -- adding -----------------------------------------------------------------------------
 
@@ -226,7 +226,9 @@ class Runner:
             raise UsageError("map: give at least one iterable of arguments")
         unknown = set(options) - _MAP_OPTIONS
         if unknown:
-            raise UsageError(f"map: unknown option {sorted(unknown)[0]!r}; pass constants with functools.partial")
+            raise UsageError(
+                f"map: unknown option {sorted(unknown)[0]!r}; pass constants with functools.partial"
+            )
         task = self._task(fn, options)
         base = self._labels.name_for_many(label or task.name)
         return [
@@ -239,7 +241,9 @@ class Runner:
     ) -> Task:
         """Make the task for a function and options; those of the runner fill the gaps."""
         given = {
-            key: value for key, value in options.items() if value is not None and value is not DEFAULT
+            key: value
+            for key, value in options.items()
+            if value is not None and value is not DEFAULT
         }
         explicit = {key for key in ("timeout", "retry") if options.get(key, DEFAULT) is None}
         target: Any = fn
@@ -255,8 +259,8 @@ class Runner:
             given["executor"] = wiring.default_executor(target, self._executor)
         task = define(target, given.pop("name", None), pools=self._pools, **given)
         with self._lock:
-            if task.executor not in self._engine.executors:
-                pool = wiring.pool_for(task.executor, self.concurrency, self._engine.pools)
+            if task.executor not in self._engine.claimer.executors:
+                pool = wiring.pool_for(task.executor, self.concurrency, self._engine.claimer.pools)
                 self._engine.add_executor(wiring.executor(task.executor, self.concurrency), pool)
         return task
 
@@ -276,10 +280,14 @@ class Runner:
             run = Run(len(runs) + 1, task, args, kwargs, self._now(), self._flow, label, number)
             if task.expected is not None:
                 run.path = task.expected
-            if after is not None or _may_hold_runs(args) or (kwargs and _may_hold_runs(kwargs.values())):
-                self._link(run, after)
-            if label is not None:
-                self._labels.keep(label, run)
+            try:
+                if after is not None or may_hold_runs(args) or may_hold_runs(kwargs.values()):
+                    link(run, after, self._labels, self._started is not None)
+                if label is not None:
+                    self._labels.keep(label, run)
+            except AbreastError:
+                self._labels.drop(run)
+                raise
             runs.append(run)
             if self._started is None and not task.bounded:
                 self._staged.append(run)
@@ -287,49 +295,9 @@ class Runner:
                 self._hand_in(run)
         return run
 
-    def _link(self, run: Run, after: After | None) -> None:
-        """Find out what a run comes after: what ``after`` names and the runs in its arguments."""
-        parents: dict[Record, None] = {}
-        for value in (*run.args, *run.kwargs.values()):
-            if type(value) in _MAY_HOLD_RUNS:
-                for parent in runs_in(value):
-                    parents[parent] = None
-                    run.needy = True
-        unknown: list[str] = []
-        for item in () if after is None else (after,) if isinstance(after, (Run, str)) else after:
-            if type(item) is Run:
-                parents[item] = None
-            else:
-                found = self._find_parent(item, run)
-                if found is None:
-                    unknown.append(item)  # type: ignore[arg-type]  # a label
-                else:
-                    parents[found] = None
-        flow = self._flow
-        for parent in parents:
-            if parent.flow is not flow:
-                raise UsageError(f"{parent.label!r} belongs to another runner; runs of one runner only")
-        run.after = tuple(parents)
-        if unknown:
-            self._labels.expect(unknown, run)
-
-    def _find_parent(self, item: object, run: Run) -> Run | None:
-        """Return the run an item of ``after`` names; None: a label that may still come."""
-        if not isinstance(item, str):
-            raise WrongType(
-                f"after must be a run, a label or a list of these, not {item!r} ({type(item).__name__})"
-            )
-        if item == run.label:
-            raise CycleError([item, item])
-        found = self._labels.find(item)
-        if found is None and self._started is not None:
-            raise UnknownLabel(unknown_label(item, self._labels.known(), run.label))
-        return found
-
     def _hand_in(self, run: Run) -> None:
         """Give a run to the engine now, after those that were staged before it."""
         self._hand_in_staged()
-        self._idle.clear()
         try:
             with Deferred():
                 self._engine.submit([run])
@@ -382,12 +350,15 @@ class Runner:
         runs = self._flow.unended() if run is None else [self[run] if isinstance(run, str) else run]
         self._engine.cancel(runs, Reason.USER)
 
-    def close(self) -> None:
-        """End whatever still runs and free threads and processes. Called by ``run`` and ``with``."""
+    def close(self, grace: Duration | None = None) -> None:
+        """End whatever still runs and free threads and processes. Called by ``run`` and ``with``.
+
+        ``grace`` replaces the time the runner gives processes and commands to end by themselves.
+        """
         if self._closed:
             return
         self._closed = True
-        self._engine.close()
+        self._engine.close(None if grace is None else seconds(grace, "grace"))
         if self._display is not None:
             self._display.close()
             self._display = None
@@ -412,14 +383,16 @@ class Runner:
             raise
 
     def _give_up(self) -> None:
+        self._cancel_all()
+        self._idle.wait()
+
+    def _cancel_all(self) -> None:
         self.interrupted = True
         self.cancel()
-        self._idle.wait()
 
     def _hand_in_staged(self) -> None:
         staged, self._staged = self._staged, []
         if staged:
-            self._idle.clear()
             with Deferred():
                 self._engine.submit(in_order(staged) if self._labels.forward else staged)
 
@@ -434,9 +407,9 @@ class Runner:
     async def __aexit__(self, kind: type[BaseException] | None, *rest: object) -> None:
         try:
             if kind is not None:
-                self.interrupted = True
-                self.cancel()
-            await self._until_idle()
+                self._cancel_all()
+            self.start()
+            await waiting.until_idle(self._engine, self._cancel_all)
         finally:
             self.close()
 
@@ -445,35 +418,10 @@ class Runner:
             pass
         return self.report
 
-    async def _until_idle(self) -> None:
-        import asyncio
-
-        self.start()
-        try:
-            await self._signal(self._engine.when_idle)
-        except asyncio.CancelledError:
-            self.interrupted = True
-            self.cancel()
-            await asyncio.shield(self._signal(self._engine.when_idle))
-            raise
-
     async def until_ended(self, run: Record) -> None:
-        """Wait for the end of one run without blocking the event loop."""
+        """Wait for the end of one run without blocking the event loop; used by ``await run``."""
         self.start()
-        await self._signal(lambda call: self._engine.when_ended(run, call))
-
-    async def _signal(self, ask: Callable[[Callable[[], None]], None]) -> None:
-        import asyncio
-
-        loop = asyncio.get_running_loop()
-        future = loop.create_future()
-
-        def arrived() -> None:
-            if not future.done():
-                future.set_result(None)
-
-        ask(lambda: loop.call_soon_threadsafe(arrived))
-        await future
+        await waiting.until_ended(self._engine, run)
 
     # -- looking ----------------------------------------------------------------------------
 
@@ -535,44 +483,15 @@ class Runner:
     def wait_for(self, run: Record, timeout: float | None = None) -> None:
         """Wait until one run has ended; used by :meth:`Run.result`."""
         self.start()
-        here = attempt_here.get()
-        mine = here is not None and here.run.flow is self._flow
-        gate = threading.Event()
-        if mine:
-            assert here is not None
-            if here.run is run:
-                raise UsageError(f"{run.label!r} waits for its own result")
-            self._engine.lend_slot(here)
-        try:
-            self._engine.when_ended(run, gate.set)
-            if not gate.wait(timeout):
-                self._engine.forget(run, gate.set)
-                raise TimeoutError(f"{run.label!r} has not ended within {timeout:g} seconds; it goes on")
-        finally:
-            if mine:
-                assert here is not None
-                self._engine.take_slot_back(here)
+        waiting.wait_for(self._engine, run, timeout)
 
     def is_abandoned(self, run: Record) -> bool:
         """Whether a thread was given up that executes this run and still goes on."""
-        return run in self._engine.abandoned.values()
+        return run in self._engine.keeper.abandoned.values()
 
-    def explain(self, run: Record) -> str:
+    def explain(self, run: Run) -> str:
         """Say why a run is in its state; see :meth:`Run.why`."""
-        usage = self._engine.held_by(run)
-        if usage is not None:
-            holding = [
-                other.label
-                for other in self._runs
-                if (other.state is RUNNING or other.abandoned) and cost_of(other, usage)
-            ]
-            shown = ", ".join(map(repr, holding[:3])) + (" and others" if len(holding) > 3 else "")
-            return describe(run, f"limit {usage.key!r} has no room; held by {shown or 'nobody now'}")
-        if self._started is None:
-            return describe(run, "the runner has not been started")
-        busy = [other.label for other in self._runs if other.state is RUNNING]
-        shown = ", ".join(map(repr, busy[:3])) + (f" and {len(busy) - 3} more" if len(busy) > 3 else "")
-        return describe(run, f"it may start and waits for a free slot; running are {shown or 'none'}")
+        return why(run, self._runs, self._engine.held_by(run), self._started is not None)
 
     def listen(self, listener: Listener) -> None:
         """Call ``listener.on_changes(changes)`` after every change, on whatever thread made it."""
@@ -580,13 +499,6 @@ class Runner:
 
     def __repr__(self) -> str:
         return f"<Runner {self.name!r}: {len(self._runs)} runs>"
-
-
-def _may_hold_runs(values: Iterable[object]) -> bool:
-    for value in values:
-        if type(value) in _MAY_HOLD_RUNS:
-            return True
-    return False
 
 
 _MAP_OPTIONS = frozenset(

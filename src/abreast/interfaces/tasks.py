@@ -30,10 +30,10 @@ class TaskFunction:
     """A function declared with :func:`task`. Calling it calls the function."""
 
     def __init__(self, fn: Callable[..., Any], options: dict[str, Any]) -> None:
-        self.fn = fn
+        functools.update_wrapper(self, fn)
+        self.fn = fn  # after update_wrapper, which copies what the function carries
         self.options = options
         self.name: str = options.get("name") or name_of(fn)
-        functools.update_wrapper(self, fn)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self.fn(*args, **kwargs)
@@ -222,7 +222,9 @@ def _needs(
                 else f"needs: the runner has no pool {name!r}; declare it with Runner(pools={{{name!r}: …}})"
             )
         if units > pools[name]:
-            raise UsageError(f"needs: {units:g} of {name!r} wanted, but the pool has {pools[name]:g}")
+            raise UsageError(
+                f"needs: {units:g} of {name!r} wanted, but the pool has {pools[name]:g}"
+            )
         limit = Limit(1, f"/needs/{name}")
         limit.n, limit.cost = pools[name], units  # type: ignore[assignment]  # amounts, not whole units
         limits.append(limit)

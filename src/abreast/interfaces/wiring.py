@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from ..domain.command import Command
-from ..engine.engine import Pool
+from ..engine.pool import Pool
 from .tasks import is_coroutine
 
 if TYPE_CHECKING:

@@ -55,7 +55,9 @@ class Line:
 
     def runs(self) -> list[Run]:
         """The pending runs in order."""
-        return [entry[4] for entry in sorted([*self._fifo, *self._heap]) if entry[4].state is PENDING]
+        return [
+            entry[4] for entry in sorted([*self._fifo, *self._heap]) if entry[4].state is PENDING
+        ]
 
     def pop_pending(self, taken: list[Run], slots: int) -> None:
         """Move pending runs to ``taken`` until it has ``slots`` of them or the line is empty."""
@@ -137,7 +139,11 @@ class Lanes:
             if usage.watched:
                 continue
             usage.watched = True
-            others = [other for other in self._lanes.values() if any(key is usage for _, key in other.pairs)]
+            others = [
+                other
+                for other in self._lanes.values()
+                if any(key is usage for _, key in other.pairs)
+            ]
             for other in others:
                 other.watched = True
             for known in run.flow.runs if run.flow is not None else ():
@@ -186,11 +192,14 @@ class Lanes:
             return
         if lane.watched:
             for _, usage in lane.pairs:
-                usage.line[run] = None
+                if usage.watched:
+                    usage.line[run] = None
         posted = lane.posted
         if posted is None or entry < posted:
             lane.posted = entry
-            heappush(self._ready[lane.executor] if lane.parked is None else lane.parked.parked, entry)
+            heappush(
+                self._ready[lane.executor] if lane.parked is None else lane.parked.parked, entry
+            )
 
     def take(self, executors: tuple[str, ...], slots: int) -> list[Run]:
         """Remove and return the first runs, ``slots`` at most, that may start now on one of these
@@ -237,6 +246,8 @@ class Lanes:
             heappop(ready)
         elif run.state is not PENDING:  # cancelled while it waited
             self._advance(lane, ready)
+            if lane.posted is None:
+                self._pass_on_wake(lane)
         elif (usage := self._blocked(lane, entry)) is not None:
             heappop(ready)
             self._park(lane, usage, entry)
@@ -291,8 +302,16 @@ class Lanes:
     def _park(self, lane: Lane, usage: Usage, entry: Entry) -> None:
         lane.parked = usage
         heappush(usage.parked, entry)
+        self._pass_on_wake(lane)
+
+    def _pass_on_wake(self, lane: Lane) -> None:
+        """A woken lane does not use what it was woken for: the next one may.
+
+        That can be a lane parked on the very key the woken one parks on: one that came before it
+        and could not be seen when the key was freed.
+        """
         woken_by, lane.woken_by = lane.woken_by, None
-        if woken_by is not None and woken_by is not usage:
+        if woken_by is not None:
             self.wake(woken_by)
 
     def give_back(self, run: Run) -> None:

@@ -9,7 +9,17 @@ from math import inf
 from ..domain import decide, graph
 from ..domain.limits import Then, Usage, at_the_door, blocked_on, cost_of
 from ..domain.model import OK, Attempt, Change, PastAttempt, Progress, Run
-from ..domain.states import BLOCKED, COMPLETED, ENDED, FAILED, PENDING, RUNNING, SCHEDULED, Reason, State
+from ..domain.states import (
+    BLOCKED,
+    COMPLETED,
+    ENDED,
+    FAILED,
+    PENDING,
+    RUNNING,
+    SCHEDULED,
+    Reason,
+    State,
+)
 from ..errors import Busy
 from .lanes import Lane, Lanes
 
@@ -63,6 +73,8 @@ class MemoryStore:
         alone = len(runs) == 1
         for run in runs:
             self.unfinished += 1
+            if run.flow is not None:
+                run.flow.runs.append(run)
             state = decide.first_state(run, now)
             if state is PENDING and not run.task.bounded and not run.needy:
                 run.state = state
@@ -89,6 +101,8 @@ class MemoryStore:
             self._enter(decide.admit(run, state, now), now, moved, changes, refuse=alone)
         except Busy:
             self.unfinished -= 1
+            if run.flow is not None:
+                run.flow.runs.remove(run)
             raise
         moved.append(run)
         self._follow(moved, now, changes)
@@ -258,6 +272,7 @@ class MemoryStore:
                     self._release(run, now, runs, changes)
                 flow = run.flow
                 if state is FAILED and flow is not None and flow.fail_fast:
+                    flow.failed = True
                     changes += self.cancel(flow.unended(), Reason.FAIL_FAST, now)
 
     def _release(self, run: Run, now: float, moved: list[Run], changes: list[Change]) -> None:
@@ -276,7 +291,12 @@ class MemoryStore:
                     moved.append(child)
 
     def _enter(
-        self, change: Change, now: float, moved: list[Run], changes: list[Change], refuse: bool = False
+        self,
+        change: Change,
+        now: float,
+        moved: list[Run],
+        changes: list[Change],
+        refuse: bool = False,
     ) -> bool:
         """Apply the change that makes a run pending for the first time, if its limits allow."""
         run = change.run

@@ -130,7 +130,7 @@ class Session:
         with TemporaryDirectory(prefix="abreast-", ignore_cleanup_errors=True) as folder:
             printer = self._printer(folder)
             runner, options = self.runner, self.options
-            runner._engine.log_path = printer.capture.path  # type: ignore[attr-defined]
+            runner._engine.claimer.log_path = printer.capture.path
             runner.listen(printer)
             runner.listen(self)
             mode = False if options.progress == "none" else options.progress
@@ -174,7 +174,7 @@ class Session:
             elif isinstance(event, int):
                 if self.signal is not None:
                     self.screen.say("Stopping now.")
-                    self.runner._engine._grace_s = 0.0
+                    self.runner.close(grace=0)
                     return
                 self._cancel(event)
                 if event == signal.SIGINT:

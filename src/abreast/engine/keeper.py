@@ -1,0 +1,118 @@
+"""Ends attempts: those past their time, those somebody wants gone, those that will not end."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from ..domain.model import Attempt, Change, Run
+from ..domain.states import Reason
+from .attempt import substitute
+from .claimer import Claimer
+from .deadlines import Deadlines
+from .hands import Hands, empty
+
+if TYPE_CHECKING:
+    from ..ports import Store
+
+log = logging.getLogger("abreast")
+
+
+class Keeper:
+    """Keeps time and order among attempts. Called with the engine's lock held.
+
+    Parameters
+    ----------
+    later : callable
+        Takes messages for the inbox.
+    grace_s : float
+        Seconds between the request to end an attempt and the use of force.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        claimer: Claimer,
+        deadlines: Deadlines,
+        hands: Hands,
+        later: Callable[[Attempt | Callable[[float], Sequence[Change]]], None],
+        grace_s: float,
+    ) -> None:
+        self.abandoned: dict[Attempt, Run] = {}  # threads that did not end when asked
+        self.grace_s = grace_s
+        self._store = store
+        self._claimer = claimer
+        self._deadlines = deadlines
+        self._hands = hands
+        self._later = later
+
+    def turn(self, now: float) -> None:
+        """End what has reached its deadline and take back what lies in hands for too long."""
+        if self._deadlines.next_at <= now:
+            for attempt, reason in self._deadlines.pop(now):
+                if attempt.run.trying is not attempt:
+                    continue
+                if reason is None:  # asked to end long ago, and it did not
+                    self._abandon(attempt, now)
+                elif attempt.stop is None:
+                    self._stop(attempt, reason, now)
+        if self._hands.next_at <= now:
+            self._put_back(self._hands.recall(now))
+
+    def stop_flagged(self, now: float) -> None:
+        """Stop the running attempts of runs that were asked to end."""
+        flagged, self._store.to_stop = self._store.to_stop, []
+        for run in flagged:
+            attempt = run.trying
+            if attempt is not None and attempt.stop is None and run.asked is not None:
+                self._stop(attempt, run.asked, now)
+
+    def _stop(self, attempt: Attempt, reason: Reason, now: float) -> None:
+        if attempt.hand is not None and self._withdraw(attempt, reason):
+            return
+        attempt.stop, attempt.stop_at = reason, now
+        executor = self._claimer.executors[attempt.run.task.executor]
+        if not executor.stop(attempt, self.grace_s):
+            self._abandon(attempt, now)
+        elif not executor.traits.can_kill:
+            self._deadlines.add(now + self.grace_s, attempt, None)
+
+    def _withdraw(self, attempt: Attempt, reason: Reason) -> bool:
+        """End an attempt that its thread has not begun; False: it has."""
+        try:
+            attempt.hand.remove(attempt)
+        except (ValueError, IndexError):  # IndexError: the thread took one while we looked
+            return False
+        self._put_back([attempt])
+        if reason is not Reason.TIMEOUT:
+            run = attempt.run
+            self._later(lambda now: self._store.cancel([run], reason, now))
+        return True
+
+    def _put_back(self, attempts: list[Attempt]) -> None:
+        """Attempts that were given and never begun: their runs are pending again."""
+        for attempt in attempts:
+            attempt.run.trying = None
+        self._store.unclaim([attempt.run for attempt in attempts])
+
+    def _abandon(self, attempt: Attempt, now: float) -> None:
+        """Record the end of an attempt that goes on regardless, and refill its place."""
+        name = attempt.run.task.executor
+        stand_in = substitute(attempt, now)
+        attempt.abandoned = True
+        self.abandoned[attempt] = attempt.run
+        hand = attempt.hand
+        if hand is not None:
+            self._put_back(empty(hand))
+            self._hands.close(hand)
+            hand.freed = True
+            stand_in.hand = hand
+            self._claimer.free(name)
+        self._claimer.executors[name].abandon(attempt)
+        log.warning(
+            "%s: its %s cannot be ended; it is abandoned and goes on in the background",
+            attempt.run.label,
+            name,
+        )
+        self._later(stand_in)

@@ -1,0 +1,76 @@
+"""Waiting for a run, or for all of them: in a thread, in a task, and on an event loop."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+from ..context import attempt_here
+from ..domain.model import Run
+from ..engine.engine import Engine
+from ..errors import UsageError
+
+
+def wait_for(engine: Engine, run: Run, timeout: float | None) -> None:
+    """Block until a run has ended.
+
+    A task that waits for a run of its own runner gives its slot back meanwhile.
+
+    Raises
+    ------
+    TimeoutError
+        After ``timeout`` seconds.
+    UsageError
+        When a run waits for itself.
+    """
+    here = attempt_here.get()
+    lends = here is not None and here.run.flow is run.flow and here.run.task.executor == "thread"
+    if here is not None and here.run is run:
+        raise UsageError(f"{run.label!r} waits for its own result")
+    ended = threading.Event()
+    if lends:
+        assert here is not None
+        engine.lend_slot(here)
+    try:
+        engine.when_ended(run, ended.set)
+        if not ended.wait(timeout):
+            engine.forget(run, ended.set)
+            raise TimeoutError(
+                f"{run.label!r} has not ended within {timeout:g} seconds; it goes on"
+            )
+    finally:
+        if lends:
+            assert here is not None
+            engine.take_slot_back(here)
+
+
+async def until_ended(engine: Engine, run: Run) -> None:
+    """Wait for the end of a run without blocking the event loop."""
+    await _until(lambda call: engine.when_ended(run, call))
+
+
+async def until_idle(engine: Engine, cancel: Callable[[], None]) -> None:
+    """Wait until no run is left. When the waiting task is cancelled, ``cancel`` is called and the
+    runs' end is awaited all the same."""
+    import asyncio
+
+    try:
+        await _until(engine.when_idle)
+    except asyncio.CancelledError:
+        cancel()
+        await asyncio.shield(_until(engine.when_idle))
+        raise
+
+
+async def _until(ask: Callable[[Callable[[], None]], None]) -> None:
+    import asyncio
+
+    loop = asyncio.get_running_loop()
+    future = loop.create_future()
+
+    def arrived() -> None:
+        if not future.done():
+            future.set_result(None)
+
+    ask(lambda: loop.call_soon_threadsafe(arrived))
+    await future

@@ -1,0 +1,264 @@
+"""The whole engine, driven from a seed: random graphs, failures, time-outs, cancels, limits.
+
+Nothing here has threads. What a real machine does by chance (which worker reports first, what
+piles up while another attends, when the clock strikes) a random generator does, so that any
+failure can be repeated from its seed. Modelled on TigerBeetle's simulator (docs/internals/vopr.md).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from random import Random
+from typing import Any
+
+from ..domain.limits import Limit
+from ..domain.model import Attempt, Change, Flow, Run, Task
+from ..domain.policy import Retry
+from ..domain.states import ENDED, RUNNING, Reason
+from ..engine.engine import Engine
+from ..engine.pool import Pool
+from ..errors import Busy
+from ..ports import Store
+from ..stores.memory import MemoryStore
+from .actors import SimulatedExecutor, executing
+from .clock import ManualClock
+from .invariants import InvariantBroken, Invariants
+
+
+class Simulation:
+    """One simulated life of an engine.
+
+    Parameters
+    ----------
+    seed : int
+        Equal seeds give equal traces, whatever the store.
+    runs : int
+        How many runs are submitted.
+    store : callable, optional
+        Makes the store from a function that returns random numbers; the memory store by default.
+
+    Attributes
+    ----------
+    trace : list of str
+        One line per change of a run, in order.
+    """
+
+    def __init__(
+        self,
+        seed: int,
+        runs: int = 30,
+        store: Callable[[Callable[[], float]], Store] = MemoryStore,
+    ) -> None:
+        self.seed = seed
+        self.trace: list[str] = []
+        self._rng = Random(seed)
+        self._clock = ManualClock()
+        self._to_submit = runs
+        self._cancels = self._rng.randint(0, 3)
+        self._reported: list[Attempt] = []
+        self._flow = Flow(fail_fast=self._rng.random() < 0.1)
+        self._engine = Engine(
+            store(Random(seed + 1).random), self._clock, grace_s=2.0, sentry=_NoSentry
+        )
+        self._size = self._rng.randint(1, 4)
+        shared = Pool(self._size)
+        self._executors = [
+            SimulatedExecutor(name, self._begun) for name in ("thread", "process", "coroutine")
+        ]
+        for executor in self._executors:
+            self._engine.add_executor(executor, shared)
+        self._invariants = Invariants(self._engine.store)
+        self._engine.watch(self)
+        self._tasks = [self._make_task(number) for number in range(8)]
+
+    def run(self) -> None:
+        """Live it to the end, checking the invariants after every step.
+
+        Raises
+        ------
+        InvariantBroken
+            Naming the seed and the last changes.
+        """
+        try:
+            self._engine.open()
+            steps = 0
+            while self._to_submit or self._engine.store.unfinished or self._actors():
+                steps += 1
+                if steps > 5000:
+                    raise InvariantBroken("it does not come to an end")
+                self._step()
+                self._check()
+            self._invariants.check_end(self._engine, self._size)
+        except Exception as error:
+            story = "\n  ".join(self.trace[-25:])
+            raise InvariantBroken(f"seed {self.seed}: {error!r}; last changes:\n  {story}") from error
+
+    # -- what can happen --------------------------------------------------------------------
+
+    def _step(self) -> None:
+        rng = self._rng
+        choice = rng.random()
+        if choice < 0.2 and self._to_submit:
+            self._submit()
+        elif choice < 0.7 and self._actors():
+            self._move_some(rng.randint(1, 3))
+        elif choice < 0.75:
+            self._while_somebody_attends()
+        elif choice < 0.78 and self._flow.runs and self._cancels:
+            # so few, because a run that hangs must not be saved by being cancelled
+            self._cancels -= 1
+            everything = rng.random() < 0.05
+            runs = self._flow.unended() if everything else [rng.choice(self._flow.runs)]
+            self._engine.cancel(runs, Reason.USER)
+        elif choice < 0.8 and self._reported:
+            self._report_again(rng.choice(self._reported))
+        else:
+            self._pass_time()
+
+    def _actors(self) -> list[tuple[SimulatedExecutor, Any]]:
+        return [(executor, actor) for executor in self._executors for actor in executor.actors]
+
+    def _move_some(self, count: int) -> None:
+        for _ in range(count):
+            actors = self._actors()
+            if actors:
+                executor, actor = self._rng.choice(actors)
+                executor.move(actor, self._rng, self._clock.now())
+
+    def _while_somebody_attends(self) -> None:
+        """Reports that come while another thread holds the lock stay in the inbox."""
+        self._engine._lock.acquire()
+        try:
+            self._move_some(self._rng.randint(1, 6))
+        finally:
+            self._engine._lock.release()
+        self._engine.attend()
+
+    def _pass_time(self) -> None:
+        next_at = self._engine.next_deadline()
+        if next_at < float("inf") and self._rng.random() < 0.7:
+            self._clock.advance_to(next_at)
+        else:
+            self._clock.advance(self._rng.choice((0.00001, 0.001, 0.3, 2.0)))
+        self._engine.attend()
+        self._look_for_idle_hands()
+
+    def _report_again(self, attempt: Attempt) -> None:
+        """A report that comes late, or twice, must not change anything."""
+        run = attempt.run
+        if run.attempt == attempt.number and run.state is RUNNING:
+            return  # this is its first
+        changes: list[Change] = []
+        self._engine.store.settle([attempt], self._clock.now(), changes)
+        if changes:
+            raise InvariantBroken(f"a stale report had consequences: {changes}")
+
+    def _look_for_idle_hands(self) -> None:
+        """No run lies in the hand of a busy thread while a slot is free."""
+        if self._engine.claimer.pools[0].free <= 0:
+            return
+        for executor, actor in self._actors():
+            if executor.name == "thread" and actor.attempt is not None and actor.given:
+                age = self._clock.now() - actor.given.given
+                if age > 0.0021:
+                    raise InvariantBroken(f"{list(actor.given)} waited {age} s behind {actor}")
+
+    def _submit(self) -> None:
+        batch = [self._make_run() for _ in range(min(self._to_submit, self._rng.choice((1, 1, 5))))]
+        self._to_submit -= len(batch)
+        with suppress(Busy):  # it was alone in its batch, and it never was
+            self._engine.submit(batch)
+
+    def _make_run(self) -> Run:
+        rng = self._rng
+        known = self._flow.runs
+        run = Run(
+            self._next_id(),
+            rng.choice(self._tasks),
+            (rng.randint(0, 2),),
+            {},
+            self._clock.now(),
+            self._flow,
+        )
+        run.given = f"r{run.id}"
+        if known and rng.random() < 0.5:
+            run.after = tuple(rng.sample(known, min(len(known), rng.randint(1, 3))))
+        if rng.random() < 0.1:
+            run.due = self._clock.now() + rng.random()
+        return run
+
+    def _next_id(self) -> int:
+        self._last_id = getattr(self, "_last_id", 0) + 1
+        return self._last_id
+
+    def _make_task(self, number: int) -> Task:
+        rng = self._rng
+        limits: list[Limit] = []
+        while rng.random() < 0.45:
+            limits.append(
+                Limit(
+                    rng.randint(1, 3),
+                    rng.choice(("", "{key}", "/shared", "/shared/{key}")),
+                    per=rng.choice((None, None, 1.0)),
+                    waiting=rng.choice((None, None, 0, 2)),
+                    then=rng.choice(("wait", "wait", "skip", "replace", "cancel", "fail")),
+                )
+            )
+        return Task(
+            f"t{number}",
+            _body,
+            rng.choice(("thread", "process", "coroutine")),
+            timeout=rng.choice((None, None, 0.5)),
+            retry=rng.choice((None, Retry(2), Retry(1, 0.2), Retry(2, "exponential"))),
+            priority=rng.choice((0.0, 0.0, 5.0)),
+            limits=tuple({(limit.key, limit.per): limit for limit in limits}.values()),
+            on_crash=rng.choice(("retry", "fail")),
+        )
+
+    # -- what is watched --------------------------------------------------------------------
+
+    def on_changes(self, changes: Sequence[Change]) -> None:
+        """Called by the engine after every turn with changes."""
+        for change in changes:
+            reason = f"({change.reason})" if change.reason else ""
+            at = round(change.at - 1_000_000, 6)
+            self.trace.append(
+                f"{at} {change.run.label} #{change.run.attempt} {change.source}->{change.target}{reason}"
+            )
+        self._invariants.note(changes, self._clock.now())
+
+    def _begun(self, attempt: Attempt) -> None:
+        run = attempt.run
+        self._reported.append(attempt)
+        if run.state is not RUNNING and not attempt.abandoned:
+            raise InvariantBroken(f"{run.label} is executed while it is {run.state}")
+        if attempt.number != run.attempt and run.state not in ENDED:
+            raise InvariantBroken(f"{run.label}: attempt {attempt.number} is executed, not {run.attempt}")
+
+    def _check(self) -> None:
+        executed = executing(self._executors)
+        if len(executed) > self._size:
+            raise InvariantBroken(f"{len(executed)} runs execute in {self._size} slots: {executed}")
+        if len(set(executed)) < len(executed):
+            raise InvariantBroken(f"a run is executed twice at the same time: {executed}")
+        if self._engine.notifier.raised:
+            raise self._engine.notifier.raised
+        self._invariants.check(self._flow.runs, self._engine, self._clock.now())
+
+
+class _NoSentry:
+    """The simulation looks at the deadlines itself."""
+
+    def __init__(self, attend: Callable[[], None], clock: Any) -> None:
+        self.until = float("inf")
+
+    def watch(self, at: float) -> None:
+        """Nobody sleeps here."""
+
+    def stop(self) -> None:
+        """Nobody to end."""
+
+
+def _body(key: int) -> None:
+    """What the simulated tasks would execute."""
