@@ -40,7 +40,7 @@ class Host(Protocol):
 
 
 class HandHost(Host, Protocol):
-    """What the thread executor is given: it takes several attempts at once."""
+    """What the thread executor is given to talk back about hands; see :class:`Executor`."""
 
     def finished(self, attempt: Attempt) -> None:
         """Note a finished attempt of a hand. Costs next to nothing and never waits."""
@@ -56,17 +56,40 @@ class Executor(Protocol):
 
     ``start`` and ``stop`` are called by the engine with its lock held: they must not block and
     must not call back into the host on the same thread.
+
+    What is started is an :class:`~abreast.domain.model.Attempt`, bound to a :class:`Host`, with
+    one exception: the executor named ``"thread"`` is bound to a :class:`HandHost` and takes a
+    *hand*, a deque of attempts. One thread executes them in turn: it takes each from the left,
+    hands it to :meth:`HandHost.finished`, and when none is left hands the empty hand to
+    :meth:`HandHost.next_hand` for the next. The engine may take attempts from the right at any
+    time, so taking one can find the hand empty. A thread whose hand says ``freed`` after
+    ``next_hand`` ends: its place was refilled when it was abandoned.
+
+    What an executor reports:
+
+    - ``outcome`` OK with ``value``, ERROR with ``error`` (and ``trace``, when the exception came
+      from another process), CRASHED with ``error``, or STOPPED.
+    - ``SystemExit`` and other exceptions that are no ``Exception`` are the task's like any other:
+      ERROR with that very exception as ``error``.
+    - After a stop whatever came of it: the engine compares ``ended`` with the time of its request.
+      What ended before counts as it is, OK included; anything later becomes STOPPED, whether
+      the executor says so or not. What it calls STOPPED stays that.
+    - ``pid`` may be set shortly after ``start`` has returned, and never is where an attempt has
+      no process of its own.
     """
 
     name: str
     traits: Traits
 
-    def bind(self, host: Host) -> None:
-        """Called once before anything else."""
+    def bind(self, host: Any) -> None:
+        """Called once before anything else, with a :class:`Host` (threads: :class:`HandHost`)."""
         ...
 
-    def start(self, attempt: Attempt) -> None:
-        """Begin an attempt and return at once. Its end is reported, whatever happens."""
+    def start(self, given: Any) -> None:
+        """Begin an attempt (threads: a hand) and return at once.
+
+        The end of every attempt is reported, whatever happens.
+        """
         ...
 
     def stop(self, attempt: Attempt, grace_s: float) -> bool:
@@ -105,7 +128,8 @@ class Store(Protocol):
 
     Attributes: ``unfinished`` runs that have not ended; ``running`` runs; ``next_at`` the time
     at which :meth:`due` has something to do (inf: never); ``to_stop`` running runs that were asked
-    to end since the engine last looked; ``telling`` whether changes are wanted that only listeners need.
+    to end since the engine last looked; ``telling`` whether changes are wanted that only listeners
+    need.
     """
 
     unfinished: int

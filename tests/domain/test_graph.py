@@ -11,7 +11,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from abreast.domain.graph import find_cycle, in_order, measure_paths, runs_in, with_results
+from abreast.domain.graph import (
+    correct_ancestors,
+    find_cycle,
+    in_order,
+    measure_paths,
+    runs_in,
+    with_results,
+)
 from abreast.domain.model import Run, Task
 from abreast.domain.states import COMPLETED
 
@@ -155,6 +162,7 @@ def test_runs_added_later_correct_their_ancestors(runs: list[Run], data: st.Data
             parent.children = [*(parent.children or []), run]
     for run in ordered[split:]:  # one at a time, as a running graph grows
         measure_paths([run])
+        correct_ancestors([run])
         for parent in run.after:
             parent.children = [*(parent.children or []), run]
     for run in runs:
@@ -170,6 +178,7 @@ def test_ancestors_that_have_ended_are_left_alone() -> None:
     third.after = (second,)
     second.children = [third]
     measure_paths([third])
+    correct_ancestors([third])
     assert (first.path, second.path, third.path) == (2.0, 2.0, 1.0)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -117,7 +118,7 @@ def test_names_that_look_like_numbered_labels_stay_apart(runner: Runner) -> None
     runner.add(nothing, name="a-2")
     runner.add(nothing, name="a")
     assert len(set(labels(runner))) == 4, labels(runner)
-    assert len(finish(runner)) == len(set(finish(runner)))
+    assert len(set(finish(runner))) == 4
 
 
 def test_map_labels_that_are_taken_leave_nothing_half_done(runner: Runner) -> None:
@@ -322,7 +323,7 @@ def test_a_circle_is_refused_when_it_is_closed(runner: Runner, length: int) -> N
     path = caught.value.path
     assert path[0] == path[-1]
     assert sorted(path[:-1]) == ring
-    for label, following in zip(path, path[1:], strict=False):
+    for label, following in itertools.pairwise(path):
         assert ring[(ring.index(label) + 1) % length] == following, f"not the way round: {path}"
     assert " -> ".join(path) in str(caught.value)
     assert labels(runner) == ["bystander", *ring[:-1]]
@@ -343,7 +344,7 @@ def test_a_circle_through_automatic_labels_is_refused_before_anything_starts() -
     runner.add(started.append, "b", name="b", after="a")
     runner.add(started.append, "c")
     for _ in range(2):  # asking again does not help
-        with pytest.raises(errors.CycleError, match="a -> b -> a|b -> a -> b"):
+        with pytest.raises(errors.CycleError, match=r"a -> b -> a|b -> a -> b"):
             runner.start()
     assert started == []
     runner.close()

@@ -18,17 +18,20 @@ def runs_in(value: Any) -> Iterator[Run]:
     Only the built-in containers themselves are looked into, not their subclasses and not other
     objects, so that arguments of every other kind pass through untouched.
     """
-    if isinstance(value, Run):
-        yield value
-        return
-    kind = type(value)
-    if kind not in _CONTAINERS or not value:
-        return
-    items: Iterable[Any] = value if kind is not dict else [*value.keys(), *value.values()]
-    if not _worth_a_look(items):
-        return
-    for item in items:
-        yield from runs_in(item)
+    stack = [value]
+    seen: set[int] = set()  # containers, because one may contain itself
+    while stack:
+        value = stack.pop()
+        if isinstance(value, Run):
+            yield value
+            continue
+        kind = type(value)
+        if kind not in _CONTAINERS or not value or id(value) in seen:
+            continue
+        seen.add(id(value))
+        items: list[Any] = [*value.keys(), *value.values()] if kind is dict else list(value)
+        if _worth_a_look(items):
+            stack += reversed(items)
 
 
 def _worth_a_look(items: Iterable[Any]) -> bool:
@@ -96,19 +99,17 @@ def measure_paths(runs: Sequence[Run]) -> None:
     """Set ``path``, the longest remaining path, for new runs given with parents before children.
 
     The unit is hops, or the seconds a task is ``expected`` to take when it says so. Starting the
-    longest first is critical-path list scheduling (Graham 1969; Kohler 1975). Ancestors that
-    were there before are corrected too, at most a fixed number per new run.
+    longest first is critical-path list scheduling (Graham 1969; Kohler 1975).
     """
     for run in reversed(runs):
         path = run.path
         for parent in run.after:
             if parent.path < path + (parent.task.expected or 1.0):
                 parent.path = path + (parent.task.expected or 1.0)
-    if runs and any(parent.children for parent in runs[0].after):
-        _correct_ancestors(runs)
 
 
-def _correct_ancestors(runs: Sequence[Run]) -> None:
+def correct_ancestors(runs: Sequence[Run]) -> None:
+    """Lengthen the paths of runs that were there before these, at most a fixed number per new run."""
     left = _ANCESTORS_AT_MOST * len(runs)
     stack = [parent for run in runs for parent in run.after if parent.state not in ENDED]
     while stack and left:

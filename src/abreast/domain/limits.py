@@ -7,7 +7,6 @@ the units held and the runs in line; stores keep it, the functions here judge it
 
 from __future__ import annotations
 
-import string
 from collections.abc import Callable, Mapping, Sequence
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -87,12 +86,26 @@ class Limit:
             )
         if isinstance(n, int) and isinstance(cost, int) and cost > n:
             raise UsageError(f"Limit: one run costs {cost} units but there are only {n}")
-        self.n = n
+        self.n: float | Callable[..., int] = n
         self.key = key
         self.per = None if per is None else seconds(per, "Limit: per")
-        self.cost = cost
+        self.cost: float | Callable[..., int] = cost
         self.then = _THEN[then]
         self.waiting = _PLACES[self.then] if waiting is None else waiting
+
+    @classmethod
+    def of_pool(cls, name: str, size: float, amount: float) -> Limit:
+        """The limit of tasks that draw ``amount`` of the ``size`` units of a runner's pool.
+
+        It is shared by all tasks that need the pool. Its units are amounts, say bytes or cores:
+        they may be fractions and a pool may be empty, which a limit's own are checked against.
+        """
+        limit = cls.__new__(cls)
+        limit.n, limit.cost = size, amount
+        limit.key = f"/needs/{name}"
+        limit.per = limit.waiting = None
+        limit.then = Then.WAIT
+        return limit
 
     def __repr__(self) -> str:
         return f"Limit({self.n!r}, {self.key!r})"
@@ -269,11 +282,19 @@ class _Maker:
         self._prefix = "" if shared else task.name + ("/" if limit.key else "")
         self._parts: list[tuple[str, Callable[..., object]]] = []
         self._tail = ""
-        for text, field, _, _ in string.Formatter().parse(limit.key):
-            if field is None:
-                self._tail = text
-            else:
-                self._parts.append((text, _reader(field, task)))
+        from string import Formatter  # seldom needed, and not cheap to import
+
+        try:
+            pieces = list(Formatter().parse(limit.key))
+        except ValueError as error:
+            raise UsageError(
+                f"task {task.name!r}: the limit's key {limit.key!r} is no template: {error}"
+            ) from None
+        for text, field, _, _ in pieces:  # "{{" and "}}" come as pieces of text without a field
+            self._tail += text
+            if field is not None:
+                self._parts.append((self._tail, _reader(field, task)))
+                self._tail = ""
         plain = isinstance(limit.n, (int, float)) and isinstance(limit.cost, (int, float))
         self.fixed: Claim | None = None
         # the usual template has one field and plain amounts
@@ -306,7 +327,8 @@ class _Maker:
         for name, value in (("n", n), ("cost", cost)):
             if isinstance(value, bool) or not isinstance(value, (int, float)) or value < 0:
                 raise UsageError(
-                    f"task {self.task.name!r}: {name} of {self.limit!r} must be 0 or more, not {value!r}"
+                    f"task {self.task.name!r}: {name} of {self.limit!r} must be 0 or more, "
+                    f"not {value!r}"
                 )
         if cost > n:
             raise UsageError(
@@ -333,7 +355,9 @@ def _reader(field: str, task: Task) -> Callable[..., object]:
 
     if field == name:
         return read
-    formatter = string.Formatter()
+    from string import Formatter
+
+    formatter = Formatter()
     return lambda args, kwargs: formatter.get_field(field, (), {name: read(args, kwargs)})[0]
 
 

@@ -271,11 +271,11 @@ class Engine:
         return answer
 
     def _drain(self, now: float, changes: list[Change]) -> None:
-        """Carry out the messages in the inbox; reports between two of them are recorded together."""
+        """Carry out the messages in the inbox; reports between two are recorded together."""
         inbox, free = self._inbox, self.claimer.free
         reports: list[Attempt] = []
         while inbox:
-            message = inbox.popleft()
+            message: Any = inbox.popleft()
             kind = type(message)
             if kind is Attempt:
                 if message.stop is not None and not self._accept_stopped(message):
@@ -301,7 +301,7 @@ class Engine:
             self.store.settle(reports, now, changes)
 
     def _keep_time(self, now: float, changes: list[Change]) -> None:
-        """Do what was to be done by now, stop what was asked to stop, and record what came of it."""
+        """Do what was to be done by now, stop what was asked to stop, record what came of it."""
         self.keeper.turn(now)
         if self.store.next_at <= now:
             changes += self.store.due(now)
@@ -314,7 +314,7 @@ class Engine:
         """Nothing runs: either all is done, or the rest waits for a time or an abandoned thread."""
         store = self.store
         if store.unfinished and self.keeper.abandoned and not self._inbox and store.next_at == inf:
-            changes += store.end_stuck(set(self.keeper.abandoned.values()), now)
+            changes += store.end_stuck(list(self.keeper.abandoned.values()), now)
         if not store.unfinished:
             self.notifier.idle()
 

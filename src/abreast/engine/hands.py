@@ -2,9 +2,9 @@
 
 Waking another thread costs about 50 microseconds, and asking the engine for every single run more
 than many a run takes. A thread whose runs are shorter than that therefore gets several at once,
-and while it keeps coming back no others are woken. The runs of a hand count as running from the moment they are given; what
-its thread has not begun after two milliseconds is taken back and goes to whoever is free, so a run
-that turns out long delays its neighbours by no more.
+and while it keeps coming back no others are woken. The runs of a hand count as running from the
+moment they are given; what its thread has not begun after two milliseconds is taken back and goes
+to whoever is free, so a run that turns out long delays its neighbours by no more.
 """
 
 from __future__ import annotations
@@ -37,7 +37,8 @@ class Hand(deque[Attempt]):
         short = now - self.given < self.size * _SHORT_S
         return min(_LARGEST, 2 * self.size) if short else 1
 
-    __hash__ = object.__hash__  # one of a kind, whatever it contains
+    # One of a kind, whatever it contains; a deque has no hash.
+    __hash__ = object.__hash__  # type: ignore[assignment]
 
 
 class Hands:
@@ -48,12 +49,12 @@ class Hands:
     def __init__(self) -> None:
         self.next_at = inf
         self._latest = -inf  # when the last hand of several runs was given
-        self._out: set[Hand] = set()
+        self._out: dict[Hand, None] = {}  # in the order they were given
 
     def give(self, hand: Hand, now: float) -> None:
         """Note a hand that will have to be looked after."""
         hand.watched = True
-        self._out.add(hand)
+        self._out[hand] = None
         if self.next_at == inf:
             self.next_at = now + _RECALL_S
 
@@ -72,7 +73,7 @@ class Hands:
 
     def close(self, hand: Hand) -> None:
         """A thread has come back."""
-        self._out.discard(hand)
+        self._out.pop(hand, None)
 
     def recall(self, now: float) -> list[Attempt]:
         """Take back, last first, what has not been begun of the hands that are out for too long."""
@@ -80,7 +81,7 @@ class Hands:
         for hand in list(self._out):
             if now - hand.given >= _RECALL_S:
                 back += empty(hand)
-                self._out.discard(hand)
+                self._out.pop(hand, None)
         self.next_at = now + _RECALL_S if self._out else inf
         return back
 

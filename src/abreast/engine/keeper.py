@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
@@ -15,8 +14,6 @@ from .hands import Hands, empty
 
 if TYPE_CHECKING:
     from ..ports import Store
-
-log = logging.getLogger("abreast")
 
 
 class Keeper:
@@ -110,7 +107,9 @@ class Keeper:
             stand_in.hand = hand
             self._claimer.free(name)
         self._claimer.executors[name].abandon(attempt)
-        log.warning(
+        import logging  # seldom needed, and a tenth of what importing abreast costs
+
+        logging.getLogger("abreast").warning(
             "%s: its %s cannot be ended; it is abandoned and goes on in the background",
             attempt.run.label,
             name,

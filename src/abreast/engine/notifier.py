@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Sequence
 
 from ..domain.model import Change, Run
 from ..domain.states import ENDED
 from ..ports import Listener
-
-log = logging.getLogger("abreast")
 
 
 class Notifier:
@@ -93,4 +90,6 @@ class Notifier:
             call()
         except Exception as error:
             self.raised = error
-            log.exception("a listener raised; the runs are not affected")
+            import logging
+
+            logging.getLogger("abreast").exception("a listener raised; the runs are not affected")

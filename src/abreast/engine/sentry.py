@@ -27,9 +27,9 @@ class Sentry:
         self._stopped = False
         self._thread: threading.Thread | None = None
 
-    def watch(self, at: float | None) -> None:
+    def watch(self, at: float) -> None:
         """Wake up at ``at`` at the latest."""
-        if at is None or at >= self.until or self._stopped:
+        if at >= self.until or self._stopped:
             return
         self.until = at
         if self._thread is None:
@@ -54,7 +54,7 @@ class Sentry:
             self._bell.acquire(timeout=wait)
             self._rung = False
             if self._stopped:
-                return
+                return  # type: ignore[unreachable]  # another thread sets it meanwhile
             if self._now() >= self.until:
                 self.until = inf
                 self._attend()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from typing import Any
 
 from ..context import attempt_here
 from ..domain.model import ERROR, OK, Attempt, Traits
@@ -61,7 +62,7 @@ class ThreadExecutor:
             self._size += by
 
     def close(self, grace_s: float) -> None:
-        """Send idle threads home. Busy ones leave when their task returns, and are not waited for."""
+        """Send idle threads home. Busy ones leave when their task returns, unwaited for."""
         with self._lock:
             self._closed = True
             for worker in self._idle:
@@ -113,6 +114,7 @@ class _Worker:
         executor = self._executor
         host = executor.host
         finished, next_hand, now = host.finished, host.next_hand, host.now
+        hand: Any  # a deque[Attempt] with ``freed``
         hand, self._next = self._next, None
         while hand is not None:
             while True:
@@ -122,7 +124,7 @@ class _Worker:
                     break
                 attempt_here.set(attempt)
                 try:
-                    attempt.value = attempt.run.task.fn(*attempt.args, **attempt.kwargs)  # type: ignore[operator]
+                    attempt.value = attempt.run.task.fn(*attempt.args, **attempt.kwargs)
                     attempt.outcome = OK
                 except BaseException as error:  # SystemExit too: it ends this run, not the thread
                     attempt.error = error

@@ -67,7 +67,7 @@ class Labels:
         del self.forward[label]
 
     def name_for_many(self, name: str) -> str:
-        """Return ``name``, or ``name-2`` and so on, as a free base for ``base[0]``, ``base[1]``, …"""
+        """Return ``name``, or ``name-2`` and so on, as a free base for ``base[0]`` and so on."""
         number = self.number(name)
         return name if number == 1 else f"{name}-{number}"
 
@@ -95,9 +95,8 @@ class Labels:
                 waiting.remove(run)
                 if not waiting:
                     del self.forward[name]
-        if run.given is not None:
-            if self._given.get(run.given) is run:
-                del self._given[run.given]
+        if run.given is not None and self._given.get(run.given) is run:
+            del self._given[run.given]
 
     def known(self) -> list[str]:
         """All labels."""

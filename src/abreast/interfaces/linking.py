@@ -18,7 +18,8 @@ _MAY_HOLD_RUNS = frozenset({Run, list, tuple, set, frozenset, dict})
 
 def may_hold_runs(values: Iterable[object]) -> bool:
     """Whether one of these arguments is worth a look: a run, or a plain container."""
-    for value in values:  # a loop, because it is asked for every run and any() costs twice that
+    # A loop, because it is asked for every run and any() costs twice that.
+    for value in values:  # noqa: SIM110
         if type(value) in _MAY_HOLD_RUNS:
             return True
     return False
@@ -57,7 +58,8 @@ def link(run: Run, after: After | None, labels: Labels, started: bool) -> None:
     for parent in parents:
         if parent.flow is not flow:
             raise UsageError(
-                f"{parent.label!r} belongs to another runner; a run can only come after runs of its own"
+                f"{parent.label!r} belongs to another runner; "
+                "a run can only come after runs of its own"
             )
     run.after = tuple(parents)
     if unknown:

@@ -3,34 +3,18 @@
 from __future__ import annotations
 
 import logging
-import random
 import threading
-from collections.abc import AsyncIterator, Callable, Generator, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Generator, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from ..clock import SystemClock
-from ..domain.command import Command
-from ..domain.graph import in_order
-from ..domain.limits import Limit
-from ..domain.model import Flow, Task
 from ..domain.model import Run as Record
-from ..domain.policy import Duration, Retry, amount, seconds
+from ..domain.policy import Duration, Retry, seconds
 from ..domain.states import Reason
-from ..engine.engine import Engine
-from ..errors import (
-    AbreastError,
-    RunnerClosed,
-    UnknownLabel,
-    UsageError,
-    WrongType,
-)
-from ..stores.memory import MemoryStore
+from ..errors import RunnerClosed, UnknownLabel, UsageError
 from . import waiting, wiring
+from .adding import Adding
 from .interrupts import Deferred
-from .labels import Labels
-from .linking import After, link, may_hold_runs
 from .run import Run
-from .tasks import DEFAULT, EXECUTORS, TaskFunction, _Default, as_retry, define
 from .why import why
 
 if TYPE_CHECKING:
@@ -38,7 +22,7 @@ if TYPE_CHECKING:
     from .report import Report
 
 
-class Runner:
+class Runner(Adding):
     """Runs tasks side by side, in the order their dependencies ask for, and reports.
 
     A runner runs once; runs can be added while it runs, also from inside a task.
@@ -91,220 +75,19 @@ class Runner:
         pools: Mapping[str, float | str] | None = None,
         grace: Duration = 2.0,
     ) -> None:
-        if concurrency is not None and (
-            isinstance(concurrency, bool) or not isinstance(concurrency, int)
-        ):
-            raise WrongType(f"concurrency must be a whole number or None, not {concurrency!r}")
-        if concurrency is not None and concurrency < 1:
-            raise UsageError(f"concurrency must be 1 or more, not {concurrency}")
-        if executor not in (None, *EXECUTORS):
-            raise UsageError(f"executor must be one of {', '.join(EXECUTORS)}, not {executor!r}")
         if progress not in (True, False, "auto", "live", "plain"):
             raise UsageError(
                 f"progress must be True, False, 'auto', 'live' or 'plain', not {progress!r}"
             )
-        self.name = name
-        self.concurrency = concurrency
+        super().__init__(concurrency, timeout, retry, fail_fast, executor, name, pools, grace)
         self.logger = logger
         self.progress = progress
-        self._timeout = None if timeout is None else seconds(timeout, "timeout")
-        self._retry = as_retry(retry)
-        self._executor = executor
-        self._pools = {
-            key: amount(value, f"pools[{key!r}]") for key, value in (pools or {}).items()
-        }
-        self._flow = Flow(bool(fail_fast), self)
-        self._runs: list[Run] = []
-        self._labels = Labels(self._runs)
-        self._tasks: dict[object, Task] = {}  # tasks made without options
-        self._staged: list[Run] = []  # added, not yet handed to the engine
-        clock = SystemClock()
-        self._now = clock.now
-        self._engine = Engine(MemoryStore(random.random), clock, seconds(grace, "grace"))
-        self._lock = threading.Lock()  # of the collections above
         self._idle = threading.Event()
         self._idle.set()
-        self._started: float | None = None
-        self._closed = False
         self._display: Any = None
         self.interrupted = False  # by Ctrl-C or an exception inside the with block
         self._engine.notifier.when_idle(self._idle.set)
         self._engine.notifier.when_busy(self._idle.clear)
-
-    # -- adding -----------------------------------------------------------------------------
-
-    def add(
-        self,
-        fn: Callable[..., Any] | Command | TaskFunction,
-        /,
-        *args: Any,
-        label: str | None = None,
-        after: After | None = None,
-        executor: str | None = None,
-        timeout: Duration | _Default | None = DEFAULT,
-        retry: Retry | int | _Default | None = DEFAULT,
-        priority: float | None = None,
-        limits: Limit | int | Iterable[Limit] | None = None,
-        needs: Mapping[str, float | str] | None = None,
-        expected: Duration | None = None,
-        on_crash: str | None = None,
-        fresh: bool | None = None,
-        name: str | None = None,
-        **kwargs: Any,
-    ) -> Run:
-        """Add one run and return its handle.
-
-        Parameters
-        ----------
-        fn : function, async function, Command or declared task
-            What to execute, with ``args`` and ``kwargs``. A :class:`Run` among these, also inside
-            plain lists, tuples, sets and dicts, is a dependency and is replaced by its result.
-        label : str, optional
-            Name of this run; the task's name, then ``name-2`` and so on, when not given.
-        after : Run, label, or list of these
-            Runs that have to complete first. Labels may be those of runs added later.
-        executor : str, optional
-            ``"thread"``, ``"process"``, ``"coroutine"`` or ``"command"``; the usual one is found by
-            looking at ``fn``.
-        timeout, retry
-            Override those of the runner; None for none.
-        priority : float
-            Seconds of head start over other runs; 0 by default.
-        limits : Limit, int or list of Limit
-            See :class:`Limit`; an int is short for ``Limit(n)``.
-        needs : mapping
-            Amounts drawn from the runner's ``pools`` while it runs.
-        expected : duration
-            How long it usually takes; helps to start the longest path first.
-        on_crash : ``"retry"`` or ``"fail"``
-            Whether it is repeated (at most 3 times) when its process dies; ``"retry"`` by default.
-        fresh : bool
-            Execute in a new process of its own (process executor).
-        name : str, optional
-            Name of the task; that of the function by default.
-
-        Raises
-        ------
-        DuplicateLabel, UnknownLabel, CycleError, UsageError, WrongType
-            When it cannot be run as described; nothing is added.
-        Busy
-            When a limit with ``then="fail"`` is full.
-        RunnerClosed
-            When the runner has ended.
-        """
-        if type(limits) is list:
-            limits = tuple(limits)
-        if (
-            None is executor is priority is needs is expected is on_crash is fresh is name
-            and timeout is DEFAULT is retry
-        ):
-            key: Any = fn if limits is None else (fn, limits)
-        else:
-            key = (fn, executor, timeout, retry, priority, limits, needs, expected, on_crash, fresh,
-                   name)  # fmt: skip
-        try:
-            task = self._tasks[key]
-        except (KeyError, TypeError) as miss:
-            task = self._task(fn, dict(
-                executor=executor, timeout=timeout, retry=retry, priority=priority, limits=limits,
-                needs=needs, expected=expected, on_crash=on_crash, fresh=fresh, name=name,
-            ))  # fmt: skip
-            if isinstance(miss, KeyError):  # else something is not hashable: made anew each time
-                self._tasks[key] = task
-        return self._add(task, args, kwargs, label, after)
-
-    def map(
-        self, fn: Callable[..., Any] | Command | TaskFunction, /, *iterables: Iterable[Any],
-        label: str | None = None, after: After | None = None, **options: Any,
-    ) -> list[Run]:  # fmt: skip
-        """Add one run for every item (or tuple of items, as the built-in ``map`` makes them).
-
-        The options are those of :meth:`add`. Labels are ``name[0]``, ``name[1]``, … with ``label``
-        or the task's name as name.
-        """
-        if not iterables:
-            raise UsageError("map: give at least one iterable of arguments")
-        unknown = set(options) - _MAP_OPTIONS
-        if unknown:
-            raise UsageError(
-                f"map: unknown option {sorted(unknown)[0]!r}; pass constants with functools.partial"
-            )
-        task = self._task(fn, options)
-        base = self._labels.name_for_many(label or task.name)
-        return [
-            self._add(task, args, {}, f"{base}[{number}]", after)
-            for number, args in enumerate(zip(*iterables, strict=False))
-        ]
-
-    def _task(
-        self, fn: Callable[..., Any] | Command | TaskFunction, options: dict[str, Any]
-    ) -> Task:
-        """Make the task for a function and options; those of the runner fill the gaps."""
-        given = {
-            key: value
-            for key, value in options.items()
-            if value is not None and value is not DEFAULT
-        }
-        explicit = {key for key in ("timeout", "retry") if options.get(key, DEFAULT) is None}
-        target: Any = fn
-        if isinstance(fn, TaskFunction):
-            declared = {key: value for key, value in fn.options.items() if key != "after"}
-            given = declared | given
-            target = fn.fn
-        if "timeout" not in given and "timeout" not in explicit:
-            given["timeout"] = self._timeout
-        if "retry" not in given and "retry" not in explicit:
-            given["retry"] = self._retry
-        if "executor" not in given and self._executor is not None:
-            given["executor"] = wiring.default_executor(target, self._executor)
-        task = define(target, given.pop("name", None), pools=self._pools, **given)
-        with self._lock:
-            if task.executor not in self._engine.claimer.executors:
-                pool = wiring.pool_for(task.executor, self.concurrency, self._engine.claimer.pools)
-                self._engine.add_executor(wiring.executor(task.executor, self.concurrency), pool)
-        return task
-
-    def _add(
-        self,
-        task: Task,
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
-        label: str | None,
-        after: After | None,
-    ) -> Run:
-        if self._closed:
-            raise RunnerClosed(f"{self.name} has ended; a runner runs once, make a new Runner")
-        with self._lock:
-            runs = self._runs
-            number = self._labels.number(task.name) if label is None else self._labels.claim(label)
-            run = Run(len(runs) + 1, task, args, kwargs, self._now(), self._flow, label, number)
-            if task.expected is not None:
-                run.path = task.expected
-            try:
-                if after is not None or may_hold_runs(args) or may_hold_runs(kwargs.values()):
-                    link(run, after, self._labels, self._started is not None)
-                if label is not None:
-                    self._labels.keep(label, run)
-            except AbreastError:
-                self._labels.drop(run)
-                raise
-            runs.append(run)
-            if self._started is None and not task.bounded:
-                self._staged.append(run)
-            else:
-                self._hand_in(run)
-        return run
-
-    def _hand_in(self, run: Run) -> None:
-        """Give a run to the engine now, after those that were staged before it."""
-        self._hand_in_staged()
-        try:
-            with Deferred():
-                self._engine.submit([run])
-        except AbreastError:
-            self._runs.remove(run)
-            self._labels.drop(run)
-            raise
 
     # -- running ----------------------------------------------------------------------------
 
@@ -389,12 +172,6 @@ class Runner:
     def _cancel_all(self) -> None:
         self.interrupted = True
         self.cancel()
-
-    def _hand_in_staged(self) -> None:
-        staged, self._staged = self._staged, []
-        if staged:
-            with Deferred():
-                self._engine.submit(in_order(staged) if self._labels.forward else staged)
 
     # -- async ------------------------------------------------------------------------------
 
@@ -499,8 +276,3 @@ class Runner:
 
     def __repr__(self) -> str:
         return f"<Runner {self.name!r}: {len(self._runs)} runs>"
-
-
-_MAP_OPTIONS = frozenset(
-    {"executor", "timeout", "retry", "priority", "limits", "needs", "expected", "on_crash", "fresh", "name"}
-)  # fmt: skip

@@ -58,9 +58,9 @@ def task(fn: Callable[..., Any] | None = None, /, **options: Any) -> Any:
     UsageError, WrongType
         For an unknown option or one with an impossible value.
     """
-    unknown = set(options) - _OPTIONS
+    unknown = set(options) - OPTIONS
     if unknown:
-        raise UsageError(_did_you_mean(sorted(unknown)[0], _OPTIONS, "task: unknown option"))
+        raise UsageError(_did_you_mean(sorted(unknown)[0], OPTIONS, "task: unknown option"))
 
     def declare(fn: Callable[..., Any]) -> TaskFunction:
         if not callable(fn):
@@ -72,7 +72,7 @@ def task(fn: Callable[..., Any] | None = None, /, **options: Any) -> Any:
     return declare if fn is None else declare(fn)
 
 
-_OPTIONS = frozenset(
+OPTIONS = frozenset(
     {"after", "executor", "expected", "fresh", "limits", "name", "needs", "on_crash", "priority",
      "retry", "timeout"}
 )  # fmt: skip
@@ -111,7 +111,8 @@ def is_coroutine(fn: object) -> bool:
     fn = getattr(fn, "__func__", fn)
     code = getattr(fn, "__code__", None)
     if code is None:
-        code = getattr(getattr(type(fn), "__call__", None), "__code__", None)
+        call = getattr(type(fn), "__call__", None)  # noqa: B004  # what it is, not whether
+        code = getattr(call, "__code__", None)
     return bool(code is not None and code.co_flags & _IS_COROUTINE)
 
 
@@ -216,16 +217,15 @@ def _needs(
         if pools is None:
             continue  # declared beside a function; checked when a runner with pools gets it
         if name not in pools:
+            said = "needs: the runner has no pool"
             raise UsageError(
-                _did_you_mean(name, pools, "needs: the runner has no pool")
+                _did_you_mean(name, pools, said)
                 if pools
-                else f"needs: the runner has no pool {name!r}; declare it with Runner(pools={{{name!r}: …}})"
+                else f"{said} {name!r}; declare it with Runner(pools={{{name!r}: …}})"
             )
         if units > pools[name]:
             raise UsageError(
                 f"needs: {units:g} of {name!r} wanted, but the pool has {pools[name]:g}"
             )
-        limit = Limit(1, f"/needs/{name}")
-        limit.n, limit.cost = pools[name], units  # type: ignore[assignment]  # amounts, not whole units
-        limits.append(limit)
+        limits.append(Limit.of_pool(name, pools[name], units))
     return tuple(limits)

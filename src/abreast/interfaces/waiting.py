@@ -72,5 +72,8 @@ async def _until(ask: Callable[[Callable[[], None]], None]) -> None:
         if not future.done():
             future.set_result(None)
 
-    ask(lambda: loop.call_soon_threadsafe(arrived))
+    def call() -> None:
+        loop.call_soon_threadsafe(arrived)
+
+    ask(call)
     await future

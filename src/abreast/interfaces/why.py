@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 
 from ..domain.limits import Usage, cost_of
 from ..domain.states import BLOCKED, ENDED, PENDING, RUNNING, Reason
@@ -32,6 +31,8 @@ def why(run: Run, runs: Sequence[Run], usage: Usage | None, started: bool) -> st
         asked = f", and was asked to stop ({run.asked})" if run.asked else ""
         return f"{label} is running on attempt {run.attempt}{asked}"
     if state not in ENDED:
+        from datetime import UTC, datetime
+
         due = "" if run.due is None else f" {datetime.fromtimestamp(run.due, UTC):%H:%M:%S.%f} UTC"
         return f"{label} is scheduled: it waits for its time{due}"
     reason = f"({run.reason})" if run.reason else ""
@@ -46,7 +47,8 @@ def _what_holds_it(runs: Sequence[Run], usage: Usage | None, started: bool) -> s
             for other in runs
             if (other.state is RUNNING or other.abandoned) and cost_of(other, usage)
         ]
-        return f"limit {usage.key!r} has no room; held by {_some(holders, 3) if holders else 'nobody now'}"
+        by = _some(holders, 3) if holders else "nobody now"
+        return f"limit {usage.key!r} has no room; held by {by}"
     if not started:
         return "the runner has not been started"
     busy = [other.label for other in runs if other.state is RUNNING]

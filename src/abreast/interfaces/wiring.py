@@ -35,7 +35,7 @@ def slots(executor: str, concurrency: int | None) -> int:
 
 
 def pool_for(executor: str, concurrency: int | None, pools: list[Pool]) -> Pool:
-    """Return the pool an executor draws from: one for all with a given concurrency, else its own."""
+    """Return the pool an executor draws from: its own, or one for all with a given concurrency."""
     if concurrency is not None and pools:
         return pools[0]
     return Pool(slots(executor, concurrency))
@@ -59,6 +59,13 @@ def executor(name: str, concurrency: int | None) -> Executor:
     from ..executors.command import CommandExecutor
 
     return CommandExecutor(size)
+
+
+def jitter() -> float:
+    """A random number in [0, 1) that spreads retries."""
+    from random import random  # costly to import, and only failures need it
+
+    return random()
 
 
 def default_executor(fn: Any, wanted: str) -> str | None:

@@ -245,8 +245,7 @@ class Lanes:
         if lane.posted is not entry:  # a better entry was posted since
             heappop(ready)
         elif run.state is not PENDING:  # cancelled while it waited
-            self._advance(lane, ready)
-            if lane.posted is None:
+            if self._advance(lane, ready) is None:
                 self._pass_on_wake(lane)
         elif (usage := self._blocked(lane, entry)) is not None:
             heappop(ready)
@@ -264,14 +263,15 @@ class Lanes:
                     self.wake(usage)
 
     @staticmethod
-    def _advance(lane: Lane, heap: list[Entry]) -> None:
-        """Drop the first run of a lane that stands on top of ``heap``."""
+    def _advance(lane: Lane, heap: list[Entry]) -> Entry | None:
+        """Drop the first run of a lane that stands on top of ``heap``; return the next entry."""
         lane.pop()
         entry = lane.posted = lane.first()
         if entry is None:
             heappop(heap)
         else:
             heapreplace(heap, entry)
+        return entry
 
     def _blocked(self, lane: Lane, entry: Entry) -> Usage | None:
         usage = blocked_on(lane.pairs)
@@ -292,8 +292,7 @@ class Lanes:
             if lane.posted is not entry or lane.parked is not usage:
                 heappop(parked)
             elif run.state is not PENDING:
-                self._advance(lane, parked)
-                if lane.posted is None:
+                if self._advance(lane, parked) is None:
                     lane.parked = None
             else:
                 return True

@@ -70,6 +70,8 @@ class MemoryStore:
             linked = linked or bool(run.after)
         if linked:
             graph.measure_paths(runs)
+            if self.unfinished:
+                graph.correct_ancestors(runs)
         alone = len(runs) == 1
         for run in runs:
             self.unfinished += 1
@@ -78,7 +80,7 @@ class MemoryStore:
             state = decide.first_state(run, now)
             if state is PENDING and not run.task.bounded and not run.needy:
                 run.state = state
-                self._join(run, now, changes)
+                self._join(run, now)
                 if self.telling:
                     changes.append(decide.admit(run, state, now))
             else:
@@ -262,7 +264,7 @@ class MemoryStore:
             run = runs.pop()
             state = run.state
             if state is PENDING:
-                self._join(run, now, changes)
+                self._join(run, now)
             elif state is SCHEDULED:
                 assert run.due is not None
                 heappush(self._scheduled, (run.due, run.id, run))
@@ -286,7 +288,7 @@ class MemoryStore:
             change = decide.release(child, run, now)
             if change is not None and self._enter(change, now, moved, changes):
                 if child.state is PENDING:
-                    self._join(child, now, changes)
+                    self._join(child, now)
                 else:
                     moved.append(child)
 
@@ -331,7 +333,7 @@ class MemoryStore:
         self.cancel(verdict.stop, Reason.LIMIT, now)
         return change
 
-    def _join(self, run: Run, now: float, changes: list[Change]) -> None:
+    def _join(self, run: Run, now: float) -> None:
         """Put a pending run into the line in which it waits for a slot and its limits."""
         if run.after or run.attempt:
             run.ready = now

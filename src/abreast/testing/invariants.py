@@ -78,7 +78,8 @@ class Invariants:
                 starts.append((at, claim.cost))
                 within = sum(cost for start, cost in starts if start > at - claim.per + 1e-9)
                 self._demand(
-                    within <= claim.n, f"{within} starts of {claim.key!r} within {claim.per} seconds"
+                    within <= claim.n,
+                    f"{within} starts of {claim.key!r} within {claim.per} seconds",
                 )
 
     def _claims_of(self, run: Run) -> tuple[Claim, ...]:
@@ -101,9 +102,13 @@ class Invariants:
                     held[claim.key] = held.get(claim.key, 0) + claim.cost
                     most[claim.key] = max(most.get(claim.key, 0), claim.n)
         for key, units in held.items():
-            self._demand(units <= most[key], f"{units} units of {key!r} are held, {most[key]} exist")
+            self._demand(
+                units <= most[key], f"{units} units of {key!r} are held, {most[key]} exist"
+            )
         counted = {
-            usage.key: usage.held for usage in self._store.usages() if usage.per is None and usage.held
+            usage.key: usage.held
+            for usage in self._store.usages()
+            if usage.per is None and usage.held
         }
         self._demand(counted == held, f"the store counts {counted}, held are {held}")
         for run in runs:

@@ -92,7 +92,9 @@ class Simulation:
             self._invariants.check_end(self._engine, self._size)
         except Exception as error:
             story = "\n  ".join(self.trace[-25:])
-            raise InvariantBroken(f"seed {self.seed}: {error!r}; last changes:\n  {story}") from error
+            raise InvariantBroken(
+                f"seed {self.seed}: {error!r}; last changes:\n  {story}"
+            ) from error
 
     # -- what can happen --------------------------------------------------------------------
 
@@ -234,7 +236,9 @@ class Simulation:
         if run.state is not RUNNING and not attempt.abandoned:
             raise InvariantBroken(f"{run.label} is executed while it is {run.state}")
         if attempt.number != run.attempt and run.state not in ENDED:
-            raise InvariantBroken(f"{run.label}: attempt {attempt.number} is executed, not {run.attempt}")
+            raise InvariantBroken(
+                f"{run.label}: attempt {attempt.number} is executed, not {run.attempt}"
+            )
 
     def _check(self) -> None:
         executed = executing(self._executors)
