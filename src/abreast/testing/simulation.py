@@ -225,9 +225,8 @@ class Simulation:
         for change in changes:
             reason = f"({change.reason})" if change.reason else ""
             at = round(change.at - 1_000_000, 6)
-            self.trace.append(
-                f"{at} {change.run.label} #{change.run.attempt} {change.source}->{change.target}{reason}"
-            )
+            number = f"{change.run.label} #{change.run.attempt}"
+            self.trace.append(f"{at} {number} {change.source}->{change.target}{reason}")
         self._invariants.note(changes, self._clock.now())
 
     def _begun(self, attempt: Attempt) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from ..domain.limits import Limit
 from ..domain.model import STOPPED, Attempt, Run
 from ..domain.states import (
@@ -12,11 +14,7 @@ from ..domain.states import (
     Reason,
 )
 from ..errors import Busy
-
-NOW = 1_000_000.0
-
-
-from .store_bench import StoreBench, task_with
+from .store_bench import NOW, StoreBench, task_with
 
 
 class StoreLimits(StoreBench):
@@ -120,12 +118,9 @@ class StoreLimits(StoreBench):
         """The caller of a single submit gets Busy with the holder, and no run is made."""
         a, b = (self.run_of(task_with(Limit(1, then="fail"))) for _ in range(2))
         self.submit(a)
-        try:
+        with pytest.raises(Busy) as refused:
             self.submit(b)
-        except Busy as busy:
-            assert (busy.key, busy.holder) == ("t", a.label)
-        else:
-            raise AssertionError("the second submit was not refused")
+        assert (refused.value.key, refused.value.holder) == ("t", a.label)
         assert self.store.unfinished == 1
         assert b not in self.flow.runs
 
@@ -158,11 +153,7 @@ class StoreLimits(StoreBench):
     def test_an_impossible_key_is_refused_whole(self) -> None:
         """A mistake in one run of a batch keeps nothing of the batch."""
         good, bad = self.run_of(task_with()), self.run_of(task_with(Limit(1, "{nothing}")))
-        try:
+        with pytest.raises(ValueError, match="nothing"):
             self.submit(good, bad)
-        except ValueError as error:
-            assert "nothing" in str(error)
-        else:
-            raise AssertionError("the key was accepted")
         assert self.store.unfinished == 0
         assert self.claim() == []

@@ -26,11 +26,7 @@ from ..domain.states import (
     SKIPPED,
     Reason,
 )
-
-NOW = 1_000_000.0
-
-
-from .store_bench import task_with
+from .store_bench import NOW, task_with
 from .store_limits import StoreLimits
 
 
