@@ -47,6 +47,10 @@ class RunnerClosed(AbreastError, RuntimeError):
     """The runner has ended; it runs once, and a new batch needs a new runner."""
 
 
+class InternalError(AbreastError, RuntimeError):
+    """A mistake in abreast itself; please report it with the traceback of its cause."""
+
+
 class Busy(AbreastError):
     """A limit declared with ``then="fail"`` is full. ``key`` and ``holder`` say by whom."""
 

@@ -109,7 +109,7 @@ def measure_paths(runs: Sequence[Run]) -> None:
 
 
 def correct_ancestors(runs: Sequence[Run]) -> None:
-    """Lengthen the paths of runs that were there before these, at most a fixed number per new run."""
+    """Lengthen the paths of runs that were there before, at most so many per new run."""
     left = _ANCESTORS_AT_MOST * len(runs)
     stack = [parent for run in runs for parent in run.after if parent.state not in ENDED]
     while stack and left:

@@ -60,11 +60,14 @@ class Engine:
         self.notifier = Notifier()
         self._inbox: deque[Attempt | Hand | Message] = deque()
         self._lock = threading.Lock()
+        self.broken: BaseException | None = None  # what a turn raised; it never should
         self._attendant = 0  # the thread that holds the lock
         self._open = False
         self._deadlines = Deadlines()
         self._hands = Hands()
         later = self._inbox.append
+        # Notes the outcome of an attempt of a hand; next_hand or the sentry takes it in.
+        self.finished: Callable[[Attempt], None] = self._inbox.append
         self.claimer = Claimer(self, store, self._deadlines, self._hands, later)
         self.keeper = Keeper(store, self.claimer, self._deadlines, self._hands, later, grace_s)
         self._sentry = sentry(self.attend, clock)
@@ -179,10 +182,6 @@ class Engine:
         answer = self._attend(attempt.run.task.executor, None)
         return answer if isinstance(answer, Attempt) else None
 
-    def finished(self, attempt: Attempt) -> None:
-        """Note the outcome of an attempt of a hand; :meth:`next_hand` or the sentry takes it in."""
-        self._inbox.append(attempt)
-
     def next_hand(self, hand: Hand) -> Hand | None:
         """Take back a hand that is done with; return the next one for its slot, if there is any."""
         self._inbox.append(hand)
@@ -233,6 +232,10 @@ class Engine:
                 given = self._turn(asks, hand)
                 if given is not None:
                     answer, asks = given, None
+            except BaseException as error:  # a mistake in abreast: nobody may wait for ever
+                self.broken = error
+                self.notifier.idle()
+                raise
             finally:
                 self._attendant = 0
                 lock.release()

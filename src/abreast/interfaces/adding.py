@@ -219,7 +219,11 @@ class Adding:
             if task.expected is not None:
                 run.path = task.expected
             try:
-                if after is not None or may_hold_runs(args) or may_hold_runs(kwargs.values()):
+                if (
+                    after is not None
+                    or (args and may_hold_runs(args))
+                    or (kwargs and may_hold_runs(kwargs.values()))
+                ):
                     link(run, after, self._labels, self._started is not None)
                 if label is not None:
                     self._labels.keep(label, run)

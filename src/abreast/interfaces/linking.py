@@ -38,23 +38,21 @@ def link(run: Run, after: After | None, labels: Labels, started: bool) -> None:
     UsageError, WrongType, UnknownLabel, CycleError
         Naming the item that cannot be a dependency.
     """
+    flow = run.flow
     parents: dict[Record, None] = {}
-    for value in (*run.args, *run.kwargs.values()):
-        if type(value) in _MAY_HOLD_RUNS:
-            for parent in runs_in(value):
-                parents[parent] = None
-                run.needy = True
     unknown: list[str] = []
+    if may_hold_runs(run.args) or may_hold_runs(run.kwargs.values()):
+        parents.update(dict.fromkeys(runs_in([*run.args, *run.kwargs.values()])))
+        run.needy = bool(parents)
     for item in () if after is None else (after,) if isinstance(after, (Run, str)) else after:
         if type(item) is Run:
             parents[item] = None
-            continue
-        found = _named(item, run, labels, started)
-        if isinstance(found, str):
-            unknown.append(found)
         else:
-            parents[found] = None
-    flow = run.flow
+            found = _named(item, run, labels, started)
+            if isinstance(found, str):
+                unknown.append(found)
+            else:
+                parents[found] = None
     for parent in parents:
         if parent.flow is not flow:
             raise UsageError(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ..domain.model import Run as Record
 from ..domain.policy import Duration, Retry, seconds
 from ..domain.states import Reason
-from ..errors import RunnerClosed, UnknownLabel, UsageError
+from ..errors import InternalError, RunnerClosed, UnknownLabel, UsageError
 from . import waiting, wiring
 from .adding import Adding
 from .interrupts import Deferred
@@ -109,7 +109,13 @@ class Runner(Adding):
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until all runs have ended; False when ``timeout`` seconds were not enough."""
         self.start()
-        return self._idle.wait(timeout)
+        if not self._idle.wait(timeout):
+            return False
+        if self._engine.broken is not None:
+            raise InternalError(
+                f"{self.name} stopped because of a mistake in abreast: {self._engine.broken!r}"
+            ) from self._engine.broken
+        return True
 
     def run(self) -> Report:
         """Start, wait for the end of all runs and return the report. Ctrl-C cancels them."""

@@ -144,8 +144,13 @@ class MemoryStore:
                 run.started = attempt.started
             if run.task.limits and not attempt.abandoned:
                 self._lanes.give_back(run)
-            if run.children is not None or run.state is not COMPLETED:
+            if run.state is not COMPLETED:
                 self._follow([run], now, changes)
+            elif run.children is not None:
+                moved: list[Run] = []
+                self._release(run, now, moved, changes)
+                if moved:
+                    self._follow(moved, now, changes)
 
     def returned(self, attempt: Attempt) -> None:
         """An abandoned thread has returned at last: only its units are of interest."""
@@ -286,11 +291,13 @@ class MemoryStore:
                 if child.missing > 0:
                     continue
             change = decide.release(child, run, now)
-            if change is not None and self._enter(change, now, moved, changes):
-                if child.state is PENDING:
-                    self._join(child, now)
-                else:
-                    moved.append(child)
+            if change is None:
+                continue
+            if change.target is PENDING and not child.task.limits:
+                self._apply(change, changes)
+                self._join(child, now)
+            elif self._enter(change, now, moved, changes):
+                moved.append(child)
 
     def _enter(
         self,
