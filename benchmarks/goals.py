@@ -1,0 +1,113 @@
+"""What is measured, where, and what is to be reached. The order is that of all tables."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """One key: the script that measures it, what it means, and the bound it has to keep."""
+
+    group: str
+    what: str
+    unit: str = "×"
+    at_most: float | None = None
+    at_least: float | None = None
+
+    @property
+    def reach(self) -> str:
+        """Return the bound as text."""
+        if self.at_most is not None:
+            return f"≤ {self.at_most:,g}"
+        if self.at_least is not None:
+            return f"≥ {self.at_least:,g}"
+        return "report"
+
+    def reached(self, median: float) -> bool | None:
+        """Return whether the bound is kept, or None when there is none."""
+        if self.at_most is not None:
+            return median <= self.at_most
+        if self.at_least is not None:
+            return median >= self.at_least
+        return None
+
+
+GOALS = {
+    "flat_vs_threadpool": Goal(
+        "runner",
+        "10,000 independent no-ops at 8 ÷ `ThreadPoolExecutor(8)`, submit and result",
+        at_most=0.4,
+    ),
+    "dag_vs_graphlib": Goal(
+        "runner",
+        "layered random graph, 100 × 100 no-ops with 3 parents each, at 8 ÷ "
+        "`graphlib.TopologicalSorter` and `ThreadPoolExecutor(8)`",
+        at_most=0.6,
+    ),
+    "chain_vs_graphlib": Goal(
+        "runner", "chain of 2,000 no-ops ÷ the same graphlib program", at_most=1.0
+    ),
+    "fan_vs_flat": Goal(
+        "runner", "one root, 10,000 children, one join: time per run ÷ flat", at_most=2
+    ),
+    "fan_vs_flat_100k": Goal("runner", "the same with 100,000 children", at_most=2),
+    "async_vs_gather": Goal(
+        "runner",
+        "10,000 × `asyncio.sleep(0)`, 1,000 at once ÷ `asyncio.gather` with a semaphore",
+        at_most=1.5,
+    ),
+    "makespan_vs_bound": Goal(
+        "runner",
+        "3 fork-joins of 60 beside a chain of 60 added last, sleeps of 1 to 50 ms, at 8, "
+        "durations not told: makespan ÷ max(critical path, work/8), 5 seeds",
+        at_most=1.05,
+    ),
+    "limit_time": Goal(
+        "runner", "10,000 no-ops under a limit ÷ without: the worse of the two below", at_most=1.3
+    ),
+    "limit_time_one_key": Goal("runner", "with `Limit(8)`", at_most=1.3),
+    "limit_time_many_keys": Goal("runner", 'with `Limit(1, "{k}")` over 1,000 keys', at_most=1.3),
+    "process_vs_processpool": Goal(
+        "processes",
+        "10,000 no-ops one by one in 2 processes ÷ `ProcessPoolExecutor(2)`, submit and result",
+        at_most=0.3,
+    ),
+    "fresh_vs_forkserver": Goal(
+        "processes",
+        "100 runs one after another, each in a new process ÷ a bare `forkserver` process per call",
+        at_most=0.5,
+    ),
+    "seed_speedup_5x2": Goal(
+        "processes", "5 × 2 s of sleep in processes at 5: sequential ÷ parallel time", at_least=4.8
+    ),
+    "seed_speedup_10x1": Goal("processes", "10 × 1 s likewise", at_least=4.8),
+    "seed_speedup_20x05": Goal("processes", "20 × 0.5 s likewise", at_least=4.8),
+    "speedup_vs_concurra": Goal(
+        "against_concurra",
+        "1,000 no-ops in 8 threads: time of concurra 1.1.12, in its own environment ÷ ours",
+        at_least=1000,
+    ),
+    "add_million_s": Goal("footprint", "adding 1,000,000 runs in a fresh process", "s"),
+    "add_million_mb": Goal("footprint", "resident memory of that process afterwards", "MB"),
+    "import_ms": Goal("footprint", "`import abreast` less a bare interpreter", "ms", at_most=35),
+    "import_runner_ms": Goal(
+        "footprint", "`from abreast import Runner` less a bare interpreter", "ms", at_most=35
+    ),
+}
+
+
+def keys_of(group: str) -> list[str]:
+    """Return the keys that the script of this name measures."""
+    return [key for key, goal in GOALS.items() if goal.group == group]
+
+
+def chosen(only: str | None, among: list[str]) -> list[str]:
+    """Return the keys a user asked for with ``--only``, in the order of the tables."""
+    if only is None:
+        return among
+    wanted = [word.strip() for word in only.split(",") if word.strip()]
+    for word in wanted:
+        if word not in among:
+            raise SystemExit(f"no key {word!r} here; there are: {', '.join(among)}")
+    return [key for key in among if key in wanted]

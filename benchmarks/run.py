@@ -1,0 +1,69 @@
+"""Measure everything: each script in a process of its own, then one table and one JSON file."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import machine
+from common import arguments, beside, head, write
+from goals import GOALS, chosen
+
+HERE = Path(__file__).resolve().parent
+RESULTS = HERE / "results" / "latest.json"
+PATIENCE = 300  # seconds a script may take; all of them take about six minutes
+
+
+def measure(group: str, keys: list[str], quick: bool, target: Path) -> bool:
+    """Run one script and return whether it has measured its keys."""
+    command = [sys.executable, str(HERE / f"{group}.py"), "--part", "--json", str(target)]
+    command += ["--only", ",".join(keys), *(["--quick"] if quick else [])]
+    with subprocess.Popen(command) as process:
+        try:
+            return process.wait(PATIENCE) == 0
+        except subprocess.TimeoutExpired:
+            print(f"{group}.py has not ended after {PATIENCE} s; it waits here:", file=sys.stderr)
+            process.send_signal(signal.SIGABRT)
+            return False
+        except BaseException:
+            process.kill()
+            raise
+
+
+def main() -> None:
+    parser = arguments(__doc__, list(GOALS))
+    parser.set_defaults(json=RESULTS)
+    options = parser.parse_args()
+    keys = chosen(options.only, list(GOALS))
+    start = time.monotonic()
+    about = machine.describe()
+    print(machine.as_text(about))
+    print(head(), flush=True)
+    figures: dict[str, dict[str, float]] = {}
+    behind: dict[str, dict[str, float]] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for group in dict.fromkeys(GOALS[key].group for key in keys):
+            target = Path(folder) / f"{group}.json"
+            mine = [key for key in keys if GOALS[key].group == group]
+            if measure(group, mine, options.quick, target):
+                figures.update(json.loads(target.read_text("utf-8")))
+                behind.update(json.loads(beside(target).read_text("utf-8"))["behind"])
+    figures = {key: figures[key] for key in keys if key in figures}
+    print(f"\nmeasured {len(figures)} of {len(keys)} keys in {time.monotonic() - start:.0f} s")
+    if not options.quick:
+        missed = [k for k, shown in figures.items() if GOALS[k].reached(shown["median"]) is False]
+        print(f"missed: {', '.join(missed) or 'none'}")
+    write(options.json, figures, {"machine": about, "quick": options.quick, "behind": behind})
+    print(f"written: {options.json}")
+    lacking = [key for key in keys if key not in figures]
+    if lacking:
+        sys.exit(f"not measured: {', '.join(lacking)}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,65 @@
+"""Put the figures of a JSON file into the table of docs/performance.md.
+
+Usage: python benchmarks/table.py [FILE] (default: benchmarks/results/latest.json)
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import machine
+from common import beside
+from goals import GOALS
+from run import RESULTS
+
+PAGE = Path(__file__).resolve().parent.parent / "docs" / "performance.md"
+BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"
+
+
+def table(figures: dict[str, dict[str, float]]) -> list[str]:
+    """Return the lines of the table, one for each key."""
+    lines = ["| key | what | reach | measured | spread | |", "|---|---|---|---|---|---|"]
+    for key, goal in GOALS.items():
+        shown = figures.get(key)
+        unit = "" if goal.unit == "×" else f" {goal.unit}"
+        if shown is None:
+            measured = spread = verdict = "–"
+        else:
+            measured = f"**{number(shown['median'])}**{unit}"
+            spread = f"{number(shown['min'])} – {number(shown['max'])}"
+            verdict = {True: "reached", False: "missed", None: ""}[goal.reached(shown["median"])]
+        lines.append(
+            f"| `{key}` | {goal.what} | {goal.reach}{unit if goal.reach != 'report' else ''} "
+            f"| {measured} | {spread} | {verdict} |"
+        )
+    return lines
+
+
+def number(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def between(page: str, lines: list[str]) -> str:
+    """Return the page with these lines between the two markers."""
+    before, found, rest = page.partition(BEGIN)
+    _, closed, after = rest.partition(END)
+    if not found or not closed:
+        raise SystemExit(f"{PAGE.name} has no {BEGIN} and {END}")
+    return "\n".join([before + BEGIN, "", *lines, "", END]) + after
+
+
+def main() -> None:
+    path = Path(sys.argv[1]) if len(sys.argv) > 1 else RESULTS
+    figures = json.loads(path.read_text("utf-8"))
+    about = json.loads(beside(path).read_text("utf-8"))
+    if about["quick"]:
+        raise SystemExit("these figures are of --quick: they measure nothing")
+    lines = [f"Measured on {machine.as_text(about['machine'])}.", "", *table(figures)]
+    PAGE.write_text(between(PAGE.read_text("utf-8"), lines), "utf-8")
+    print(f"{PAGE.name} brought up to date")
+
+
+if __name__ == "__main__":
+    main()
