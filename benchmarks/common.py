@@ -9,6 +9,7 @@ import json
 import statistics
 import sys
 import time
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -179,7 +180,11 @@ def main(group: str, text: str, benchmarks: Sequence[Benchmark]) -> None:
     for benchmark in benchmarks:
         if not set(benchmark.keys) & set(wanted):
             continue
-        figures = benchmark.measure(options.quick)
+        try:
+            figures = benchmark.measure(options.quick)
+        except Exception:  # the others are measured all the same
+            traceback.print_exc()
+            continue
         for key in benchmark.keys:
             if key in wanted:
                 found[key] = figure = figures[key]

@@ -19,17 +19,16 @@ RESULTS = HERE / "results" / "latest.json"
 PATIENCE = 300  # seconds a script may take; all of them take about six minutes
 
 
-def measure(group: str, keys: list[str], quick: bool, target: Path) -> bool:
-    """Run one script and return whether it has measured its keys."""
+def measure(group: str, keys: list[str], quick: bool, target: Path) -> None:
+    """Run one script, which writes what it could measure."""
     command = [sys.executable, str(HERE / f"{group}.py"), "--part", "--json", str(target)]
     command += ["--only", ",".join(keys), *(["--quick"] if quick else [])]
     with subprocess.Popen(command) as process:
         try:
-            return process.wait(PATIENCE) == 0
+            process.wait(PATIENCE)
         except subprocess.TimeoutExpired:
             print(f"{group}.py has not ended after {PATIENCE} s; it waits here:", file=sys.stderr)
             process.send_signal(signal.SIGABRT)
-            return False
         except BaseException:
             process.kill()
             raise
@@ -50,7 +49,8 @@ def main() -> None:
         for group in dict.fromkeys(GOALS[key].group for key in keys):
             target = Path(folder) / f"{group}.json"
             mine = [key for key in keys if GOALS[key].group == group]
-            if measure(group, mine, options.quick, target):
+            measure(group, mine, options.quick, target)
+            if target.exists():
                 figures.update(json.loads(target.read_text("utf-8")))
                 behind.update(json.loads(beside(target).read_text("utf-8"))["behind"])
     figures = {key: figures[key] for key in keys if key in figures}

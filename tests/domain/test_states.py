@@ -42,7 +42,7 @@ def test_an_end_is_an_end() -> None:
 
 
 def test_what_a_new_run_may_be() -> None:
-    assert {B, S, P, K} == FIRST
+    assert {B, S, P, X, K} == FIRST
 
 
 def test_every_state_can_be_reached_and_left() -> None:

@@ -36,6 +36,8 @@ CRASHES_AT_MOST = 3  # a run whose process died this often is not repeated again
 
 def first_state(run: Run, now: float) -> State:
     """Say which state a new run enters, limits left aside. Sets ``run.missing``."""
+    if run.asked is not None:
+        return CANCELLED
     if run.flow is not None and run.flow.failed:
         return SKIPPED
     missing = 0
@@ -54,6 +56,8 @@ def first_state(run: Run, now: float) -> State:
 
 def admit(run: Run, state: State, now: float) -> Change:
     """The change that brings a new run into its first state."""
+    if state is CANCELLED:
+        return Change(run, BLOCKED, CANCELLED, now, run.attempt, run.asked)
     if state is SKIPPED:
         if run.flow is not None and run.flow.failed:
             return Change(run, BLOCKED, SKIPPED, now, run.attempt, Reason.FAIL_FAST)
@@ -99,21 +103,29 @@ def settle(run: Run, attempt: Attempt, now: float, jitter: float) -> Change:
         return Change(run, RUNNING, CANCELLED, at, attempt.number, attempt.stop, error=error,
                       trace=attempt.trace)  # fmt: skip
     reason = Reason.ERROR if outcome is ERROR and attempt.stop is None else Reason.TIMEOUT
-    retry = run.task.retry
     failures = attempt.number - run.crashes  # this one included; crashes are counted apart
-    if (
-        retry is not None
-        and error is not None
-        and failures <= retry.n
-        and not attempt.abandoned  # it may still be running: never twice at the same time
-        and run.asked is None
-        and retry.wants(error)
-    ):
-        due = now + retry.delay(failures, jitter)
+    delay = None
+    if error is not None and not attempt.abandoned and run.asked is None:
+        # an abandoned one may still be running: never twice at the same time
+        delay = _delay(run, failures, error, jitter)
+    if delay is not None:
+        due = now + delay
         return Change(run, RUNNING, SCHEDULED, at, attempt.number, reason, error=error,
                       trace=attempt.trace, due=due)  # fmt: skip
     return Change(run, RUNNING, FAILED, at, attempt.number, reason, error=error,
                   trace=attempt.trace)  # fmt: skip
+
+
+def _delay(run: Run, failures: int, error: BaseException, jitter: float) -> float | None:
+    """Seconds until the next try, or None when there is none."""
+    retry = run.task.retry
+    if retry is None or failures > retry.n:
+        return None
+    try:
+        return retry.delay(failures, jitter) if retry.wants(error) else None
+    except Exception as mistake:  # in a callable of the user's
+        error.add_note(f"not tried again, because its retry policy raised {mistake!r}")
+        return None
 
 
 def _crashed(run: Run, attempt: Attempt) -> Change:

@@ -108,10 +108,14 @@ def measure_paths(runs: Sequence[Run]) -> None:
                 parent.path = path + (parent.task.expected or 1.0)
 
 
-def correct_ancestors(runs: Sequence[Run]) -> None:
-    """Lengthen the paths of runs that were there before, at most so many per new run."""
+def correct_ancestors(runs: Sequence[Run]) -> list[Run]:
+    """Lengthen the paths of runs that were there before, at most so many per new run.
+
+    Returns the runs whose path has grown.
+    """
+    grown = [parent for run in runs for parent in run.after if parent.state not in ENDED]
     left = _ANCESTORS_AT_MOST * len(runs)
-    stack = [parent for run in runs for parent in run.after if parent.state not in ENDED]
+    stack = list(grown)
     while stack and left:
         left -= 1
         run = stack.pop()
@@ -120,3 +124,5 @@ def correct_ancestors(runs: Sequence[Run]) -> None:
             if parent.path < path and parent.state not in ENDED:
                 parent.path = path
                 stack.append(parent)
+                grown.append(parent)
+    return grown

@@ -175,6 +175,11 @@ class Run:
         self.history: list[PastAttempt] | None = None  # earlier attempts, oldest first
 
     @property
+    def fails_fast(self) -> bool:
+        """Whether the end of another run of its flow may end it before it begins."""
+        return self.flow is not None and self.flow.fail_fast
+
+    @property
     def label(self) -> str:
         """The name of this run among the runs of its flow."""
         if self.given is not None:
@@ -234,6 +239,7 @@ class Attempt:
     stop: Reason | None = None  # why the engine asked it to end
     stop_at = 0.0  # when it did
     abandoned = False  # a thread that would not end; its late report only returns units
+    lent = False  # whether its slot is used by others while it waits for children
     hand: Any = None  # the hand it was given in, if it executes in a thread
     log: str | None = None  # file that receives what the task prints
     # reported by the executor

@@ -44,7 +44,7 @@ COMPLETED, FAILED, CANCELLED, SKIPPED = (
 ENDED = frozenset({COMPLETED, FAILED, CANCELLED, SKIPPED})
 NOT_STARTED = frozenset({BLOCKED, SCHEDULED, PENDING})
 
-FIRST = frozenset({BLOCKED, SCHEDULED, PENDING, SKIPPED})  # what a new run may be
+FIRST = frozenset({BLOCKED, SCHEDULED, PENDING, CANCELLED, SKIPPED})  # what a new run may be
 
 # Every change a run may make. The key is where it comes from, the value where it may go.
 ALLOWED: dict[State, frozenset[State]] = {

@@ -73,8 +73,8 @@ class Claimer:
                 answer = self._give(run, pool, now, asks, changes)
             if hand is not None and isinstance(answer, Hand):
                 size = hand.next_size(now)
-                if size > 1:
-                    self._enlarge(answer, size, now, changes)
+                if size > 1 and not answer[0].run.fails_fast:
+                    self._enlarge(answer, pool, size, now, changes)
         executors = pool.executors
         if "thread" in executors and hands.quick(now):
             executors = tuple(name for name in executors if name != "thread")
@@ -103,10 +103,12 @@ class Claimer:
         self.executors[name].start(given)
         return None
 
-    def _enlarge(self, hand: Hand, size: int, now: float, changes: list[Change]) -> None:
+    def _enlarge(
+        self, hand: Hand, pool: Pool, size: int, now: float, changes: list[Change]
+    ) -> None:
         """Add runs to the hand of a thread that is quick, up to ``size`` in all."""
         hand.size = size
-        for run in self._store.claim(("thread",), size - 1, now):
+        for run in self._store.claim(pool.executors, size - 1, now, "thread"):
             attempt = self._begin(run, now, changes)
             if attempt is None:
                 self.free("thread", -1)  # its report gives back a slot that was never taken

@@ -207,6 +207,9 @@ class Engine:
         self._between_turns(lambda: self._resize(attempt, -1))
 
     def _resize(self, attempt: Attempt, by: int) -> None:
+        if attempt.abandoned:
+            return  # the loan has become the refill of its place
+        attempt.lent = by > 0
         executor = attempt.run.task.executor
         self.claimer.free(executor, by)
         self.claimer.executors[executor].resize(by)
@@ -256,6 +259,7 @@ class Engine:
         if store.to_stop or self.next_deadline() <= now:
             self._keep_time(now, changes)
         if self._open:
+            now = self.now()  # not before the end of what made room
             if hand is not None and hand.freed:
                 asks = None  # its thread goes home
             for pool in self.claimer.pools:
@@ -305,12 +309,12 @@ class Engine:
 
     def _keep_time(self, now: float, changes: list[Change]) -> None:
         """Do what was to be done by now, stop what was asked to stop, record what came of it."""
-        self.keeper.turn(now)
+        self.keeper.turn(now, changes)
         if self.store.next_at <= now:
             changes += self.store.due(now)
         self._drain(now, changes)
         while self.store.to_stop:
-            self.keeper.stop_flagged(now)
+            self.keeper.stop_flagged(now, changes)
             self._drain(now, changes)
 
     def _rest(self, now: float, changes: list[Change]) -> None:

@@ -44,56 +44,58 @@ class Keeper:
         self._hands = hands
         self._later = later
 
-    def turn(self, now: float) -> None:
+    def turn(self, now: float, changes: list[Change]) -> None:
         """End what has reached its deadline and take back what lies in hands for too long."""
         if self._deadlines.next_at <= now:
             for attempt, reason in self._deadlines.pop(now):
                 if attempt.run.trying is not attempt:
                     continue
                 if reason is None:  # asked to end long ago, and it did not
-                    self._abandon(attempt, now)
+                    self._abandon(attempt, now, changes)
                 elif attempt.stop is None:
-                    self._stop(attempt, reason, now)
+                    self._stop(attempt, reason, now, changes)
         if self._hands.next_at <= now:
-            self._put_back(self._hands.recall(now))
+            self._put_back(self._hands.recall(now), now, changes)
 
-    def stop_flagged(self, now: float) -> None:
+    def stop_flagged(self, now: float, changes: list[Change]) -> None:
         """Stop the running attempts of runs that were asked to end."""
         flagged, self._store.to_stop = self._store.to_stop, []
         for run in flagged:
             attempt = run.trying
             if attempt is not None and attempt.stop is None and run.asked is not None:
-                self._stop(attempt, run.asked, now)
+                self._stop(attempt, run.asked, now, changes)
 
-    def _stop(self, attempt: Attempt, reason: Reason, now: float) -> None:
-        if attempt.hand is not None and self._withdraw(attempt, reason):
+    def _stop(self, attempt: Attempt, reason: Reason, now: float, changes: list[Change]) -> None:
+        if attempt.hand is not None and self._withdraw(attempt, reason, now, changes):
             return
         attempt.stop, attempt.stop_at = reason, now
         executor = self._claimer.executors[attempt.run.task.executor]
         if not executor.stop(attempt, self.grace_s):
-            self._abandon(attempt, now)
+            self._abandon(attempt, now, changes)
         elif not executor.traits.can_kill:
             self._deadlines.add(now + self.grace_s, attempt, None)
 
-    def _withdraw(self, attempt: Attempt, reason: Reason) -> bool:
+    def _withdraw(
+        self, attempt: Attempt, reason: Reason, now: float, changes: list[Change]
+    ) -> bool:
         """End an attempt that its thread has not begun; False: it has."""
         try:
             attempt.hand.remove(attempt)
         except (ValueError, IndexError):  # IndexError: the thread took one while we looked
             return False
-        self._put_back([attempt])
+        self._put_back([attempt], now, changes)
         if reason is not Reason.TIMEOUT:
             run = attempt.run
             self._later(lambda now: self._store.cancel([run], reason, now))
         return True
 
-    def _put_back(self, attempts: list[Attempt]) -> None:
+    def _put_back(self, attempts: list[Attempt], now: float, changes: list[Change]) -> None:
         """Attempts that were given and never begun: their runs are pending again."""
         for attempt in attempts:
             attempt.run.trying = None
-        self._store.unclaim([attempt.run for attempt in attempts])
+        self._store.unclaim([attempt.run for attempt in attempts], now, changes)
 
-    def _abandon(self, attempt: Attempt, now: float) -> None:
+    def _abandon(self, attempt: Attempt, now: float, changes: list[Change]) -> None:
         """Record the end of an attempt that goes on regardless, and refill its place."""
         name = attempt.run.task.executor
         stand_in = substitute(attempt, now)
@@ -101,16 +103,20 @@ class Keeper:
         self.abandoned[attempt] = attempt.run
         hand = attempt.hand
         if hand is not None:
-            self._put_back(empty(hand))
+            self._put_back(empty(hand), now, changes)
             self._hands.close(hand)
             hand.freed = True
             stand_in.hand = hand
-            self._claimer.free(name)
-        self._claimer.executors[name].abandon(attempt)
+        if attempt.lent:  # its place has been refilled already
+            attempt.lent = False
+        else:
+            if hand is not None:
+                self._claimer.free(name)
+            self._claimer.executors[name].abandon(attempt)
         import logging  # seldom needed, and a tenth of what importing abreast costs
 
         logging.getLogger("abreast").warning(
-            "%s: its %s cannot be ended; it is abandoned and goes on in the background",
+            "%s: the %s cannot be ended; it is abandoned and goes on in the background",
             attempt.run.label,
             name,
         )

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Mapping
+from types import BuiltinFunctionType, FunctionType, MethodType
 from typing import Any
 
 from ..clock import SystemClock
 from ..domain.command import Command
 from ..domain.graph import in_order
-from ..domain.limits import Limit
+from ..domain.limits import Keys, Limit
 from ..domain.model import Flow, Task
 from ..domain.policy import Duration, Retry, amount, seconds
 from ..engine.engine import Engine
@@ -61,6 +62,7 @@ class Adding:
         self._runs: list[Run] = []
         self._labels = Labels(self._runs)
         self._tasks: dict[object, Task] = {}  # by function and options
+        self._shared: dict[tuple[str, float | None], Any] = {}  # sizes of shared limits
         self._staged: list[Run] = []  # added, not yet handed to the engine
         clock = SystemClock()
         self._now = clock.now
@@ -135,10 +137,13 @@ class Adding:
             and on_crash is None and fresh is None and name is None
             and timeout is DEFAULT and retry is DEFAULT
         ):  # fmt: skip
-            key: Any = fn if limits is None else (fn, limits)
+            same = fn if type(fn) in _SAME_IF_EQUAL else id(fn)
+            key: Any = same if limits is None else (same, limits, type(limits))
         else:
-            key = (fn, executor, timeout, retry, priority, limits, needs, expected, on_crash, fresh,
-                   name)  # fmt: skip
+            same = fn if type(fn) in _SAME_IF_EQUAL else id(fn)
+            options = (executor, timeout, retry, priority, limits, needs, expected, on_crash, fresh,
+                       name)  # fmt: skip
+            key = (same, options, *map(type, options))  # True and 1.0 are equal to 1
         try:
             task = self._tasks[key]
         except (KeyError, TypeError) as miss:
@@ -168,10 +173,14 @@ class Adding:
                 f"map: unknown option {sorted(unknown)[0]!r}; pass constants with functools.partial"
             )
         task = self._task(fn, options)
-        base = self._labels.name_for_many(label or task.name)
+        items = list(zip(*iterables, strict=False))
+        with self._lock:
+            base = self._labels.name_for_many(label or task.name)
+            labels = [f"{base}[{number}]" for number in range(len(items))]
+            for name in labels:  # all or nothing
+                self._labels.claim(name)
         return [
-            self._add(task, args, {}, f"{base}[{number}]", after)
-            for number, args in enumerate(zip(*iterables, strict=False))
+            self._add(task, args, {}, name, after) for args, name in zip(items, labels, strict=True)
         ]
 
     def _task(
@@ -186,7 +195,8 @@ class Adding:
         explicit = {key for key in ("timeout", "retry") if options.get(key, DEFAULT) is None}
         target: Any = fn
         if isinstance(fn, TaskFunction):
-            declared = {key: value for key, value in fn.options.items() if key != "after"}
+            aside = {"after", *explicit}
+            declared = {key: value for key, value in fn.options.items() if key not in aside}
             given = declared | given
             target = fn.fn
         if "timeout" not in given and "timeout" not in explicit:
@@ -197,10 +207,24 @@ class Adding:
             given["executor"] = wiring.default_executor(target, self._executor)
         task = define(target, given.pop("name", None), pools=self._pools, **given)
         with self._lock:
+            self._check_limits(task)
             if task.executor not in self._engine.claimer.executors:
                 pool = wiring.pool_for(task.executor, self.concurrency, self._engine.claimer.pools)
                 self._engine.add_executor(wiring.executor(task.executor, self.concurrency), pool)
         return task
+
+    def _check_limits(self, task: Task) -> None:
+        """Refuse keys that cannot be made, and shared ones declared with another ``n``."""
+        if task.limits:
+            Keys(task)
+        for limit in task.limits:
+            if limit.key.startswith("/") and not callable(limit.n):
+                n = self._shared.setdefault((limit.key, limit.per), limit.n)
+                if n != limit.n:
+                    raise UsageError(
+                        f"task {task.name!r} declares {limit.key!r} with {limit.n:g} units, "
+                        f"another task with {n:g}; a shared limit has one size"
+                    )
 
     def _add(
         self,
@@ -231,7 +255,7 @@ class Adding:
                 self._labels.drop(run)
                 raise
             runs.append(run)
-            if self._started is None and not task.bounded:
+            if self._started is None and not (task.bounded and not self._labels.forward):
                 self._staged.append(run)
             else:
                 self._hand_in(run)
@@ -243,7 +267,7 @@ class Adding:
         try:
             with Deferred():
                 self._engine.submit([run])
-        except AbreastError:
+        except Exception:  # also what a callable of the user's raises
             self._runs.remove(run)
             self._labels.drop(run)
             raise
@@ -251,9 +275,15 @@ class Adding:
     def _hand_in_staged(self) -> None:
         """Give the engine what has been added so far, parents before children."""
         staged, self._staged = self._staged, []
+        if self._labels.forward:
+            waiting = self._labels.waiting(staged)
+            self._staged = [run for run in staged if run in waiting]
+            staged = [run for run in staged if run not in waiting]
         if staged:
             with Deferred():
-                self._engine.submit(in_order(staged) if self._labels.forward else staged)
+                self._engine.submit(in_order(staged) if self._labels.late else staged)
 
 
 _MAP_OPTIONS = OPTIONS - {"after"}
+# Other callables may be equal without being the same; for these identity decides.
+_SAME_IF_EQUAL = frozenset({FunctionType, BuiltinFunctionType, MethodType})

@@ -21,15 +21,24 @@ class Labels:
 
     def __init__(self, runs: list[Run]) -> None:
         self.forward: dict[str, list[Run]] = {}  # labels waited for when nobody had them
+        self.late = False  # whether a run came after one that was added later
         self._runs = runs
         self._given: dict[str, Run] = {}
+        self._taken: set[str] = set()  # labels that numbering has to step over
         self._counts: dict[str, int] = {}
 
     def number(self, name: str) -> int:
         """Return the number of the next run of this name, past labels that were given."""
         number = self._counts.get(name, 0) + 1
-        if self._given:
-            while (name if number == 1 else f"{name}-{number}") in self._given:
+        if number == 1 and name[-1:].isdigit() and "-" in name:
+            # a name like that of the second run of another name: from now on it is looked for
+            if self.find(name) is not None:
+                number = 2
+            self._taken.add(name)
+        if self._taken:
+            while (number > 1 and f"{name}-{number}" in self._taken) or (
+                number == 1 and name in self._given
+            ):
                 number += 1
         self._counts[name] = number
         return number
@@ -53,6 +62,7 @@ class Labels:
             With the path, when runs that wait for this label are among those it comes after.
         """
         self._given[label] = run
+        self._taken.add(label)
         waiting = self.forward.get(label)
         if not waiting:
             return
@@ -62,6 +72,7 @@ class Labels:
         if circle is not None:
             for other in waiting:
                 other.after = other.after[:-1]
+            self._taken.discard(label)
             del self._given[label]
             raise CycleError([member.label for member in circle])
         del self.forward[label]
@@ -73,6 +84,7 @@ class Labels:
 
     def expect(self, names: Iterable[str], run: Run) -> None:
         """Note that ``run`` comes after labels nobody has yet."""
+        self.late = True
         for name in names:
             self.forward.setdefault(name, []).append(run)
 
@@ -82,7 +94,9 @@ class Labels:
         if run is not None:
             return run
         name, _, tail = label.rpartition("-")
-        if label in self._counts or (tail.isdigit() and int(tail) <= self._counts.get(name, 0)):
+        if label in self._counts or (
+            tail.isascii() and tail.isdigit() and int(tail) <= self._counts.get(name, 0)
+        ):
             return next(
                 (run for run in self._runs if run.given is None and run.label == label), None
             )
@@ -95,8 +109,21 @@ class Labels:
                 waiting.remove(run)
                 if not waiting:
                     del self.forward[name]
-        if run.given is not None and self._given.get(run.given) is run:
+        if run.given is None:
+            name = run.task.name
+            if self._counts.get(name) == run.number:
+                self._counts[name] = run.number - 1
+        elif self._given.get(run.given) is run:
             del self._given[run.given]
+            self._taken.discard(run.given)
+
+    def waiting(self, staged: list[Run]) -> set[Run]:
+        """Those of the staged runs that wait for labels nobody has, directly or through others."""
+        found = {run for runs in self.forward.values() for run in runs}
+        for run in staged if found else ():
+            if not found.isdisjoint(run.after):
+                found.add(run)
+        return found
 
     def known(self) -> list[str]:
         """All labels."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 from ..domain.graph import runs_in
 from ..domain.model import Run as Record
@@ -44,7 +45,10 @@ def link(run: Run, after: After | None, labels: Labels, started: bool) -> None:
     if may_hold_runs(run.args) or may_hold_runs(run.kwargs.values()):
         parents.update(dict.fromkeys(runs_in([*run.args, *run.kwargs.values()])))
         run.needy = bool(parents)
-    for item in () if after is None else (after,) if isinstance(after, (Run, str)) else after:
+    items: Any = () if after is None else after
+    if isinstance(items, (Run, str)) or not hasattr(items, "__iter__"):
+        items = (items,)
+    for item in items:
         if type(item) is Run:
             parents[item] = None
         else:

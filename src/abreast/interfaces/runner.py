@@ -136,8 +136,18 @@ class Runner(Adding):
         """
         with self._lock:
             self._hand_in_staged()
-        runs = self._flow.unended() if run is None else [self[run] if isinstance(run, str) else run]
-        self._engine.cancel(runs, Reason.USER)
+            waiting = list(self._staged)  # for labels nobody has yet
+        if run is None:
+            runs: list[Record] = self._flow.unended()
+        else:
+            run = self[run] if isinstance(run, str) else run
+            if run.flow is not self._flow:
+                raise UsageError(f"{run.label!r} belongs to another runner")
+            runs = [run]
+        for later in waiting:
+            if run is None or later is run:
+                later.asked = Reason.USER  # it is cancelled when it is handed in
+        self._engine.cancel([each for each in runs if each not in waiting], Reason.USER)
 
     def close(self, grace: Duration | None = None) -> None:
         """End whatever still runs and free threads and processes. Called by ``run`` and ``with``.
@@ -189,9 +199,10 @@ class Runner(Adding):
 
     async def __aexit__(self, kind: type[BaseException] | None, *rest: object) -> None:
         try:
-            if kind is not None:
+            if kind is None:
+                self.start()
+            else:
                 self._cancel_all()
-            self.start()
             await waiting.until_idle(self._engine, self._cancel_all)
         finally:
             self.close()

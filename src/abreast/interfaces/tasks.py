@@ -143,6 +143,10 @@ def define(
             f"a task must be a function, an async function or a Command, not {fn!r} "
             f"({type(fn).__name__})"
         )
+    if name is not None and not isinstance(name, str):
+        raise WrongType(f"name must be a str, not {name!r} ({type(name).__name__})")
+    if fresh not in (None, True, False):
+        raise WrongType(f"fresh must be True or False, not {fresh!r}")
     if on_crash not in (None, "retry", "fail"):
         raise UsageError(f"on_crash must be 'retry' or 'fail', not {on_crash!r}")
     if priority is not None and (
@@ -200,6 +204,8 @@ def _limits(limits: Limits | None) -> tuple[Limit, ...]:
         return (limits,)
     if isinstance(limits, int):
         return (Limit(limits),)
+    if not hasattr(limits, "__iter__"):
+        raise WrongType(f"limits must be a Limit, an int or a list of Limit, not {limits!r}")
     found = tuple(limits)
     for limit in found:
         if not isinstance(limit, Limit):
@@ -212,6 +218,8 @@ def _needs(
 ) -> tuple[Limit, ...]:
     """What a task needs of the runner's pools, as limits shared by all tasks."""
     limits = []
+    if needs is not None and not isinstance(needs, Mapping):
+        raise WrongType(f"needs must be a mapping such as {{'cpu': 1}}, not {needs!r}")
     for name, wanted in (needs or {}).items():
         units = amount(wanted, f"needs[{name!r}]")
         if pools is None:

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 
 from ..context import attempt_here
-from ..domain.model import Run
+from ..domain.model import Attempt, Run
 from ..engine.engine import Engine
 from ..errors import UsageError
 
@@ -23,13 +23,9 @@ def wait_for(engine: Engine, run: Run, timeout: float | None) -> None:
     UsageError
         When a run waits for itself.
     """
-    here = attempt_here.get()
-    lends = here is not None and here.run.flow is run.flow and here.run.task.executor == "thread"
-    if here is not None and here.run is run:
-        raise UsageError(f"{run.label!r} waits for its own result")
+    here = _lender(run)
     ended = threading.Event()
-    if lends:
-        assert here is not None
+    if here is not None:
         engine.lend_slot(here)
     try:
         engine.when_ended(run, ended.set)
@@ -39,14 +35,30 @@ def wait_for(engine: Engine, run: Run, timeout: float | None) -> None:
                 f"{run.label!r} has not ended within {timeout:g} seconds; it goes on"
             )
     finally:
-        if lends:
-            assert here is not None
+        if here is not None:
             engine.take_slot_back(here)
 
 
+def _lender(run: Run) -> Attempt | None:
+    """The attempt that asks, if it is one of the same runner and so has a slot to give."""
+    here = attempt_here.get()
+    if here is None or here.run.flow is not run.flow or run.flow is None:
+        return None
+    if here.run is run:
+        raise UsageError(f"{run.label!r} waits for its own result")
+    return here if here.hand is not None or here.run.task.executor == "coroutine" else None
+
+
 async def until_ended(engine: Engine, run: Run) -> None:
-    """Wait for the end of a run without blocking the event loop."""
-    await _until(lambda call: engine.when_ended(run, call))
+    """Wait for the end of a run without blocking the event loop; lends the slot of a task."""
+    here = _lender(run)
+    if here is not None:
+        engine.lend_slot(here)
+    try:
+        await _until(lambda call: engine.when_ended(run, call))
+    finally:
+        if here is not None:
+            engine.take_slot_back(here)
 
 
 async def until_idle(engine: Engine, cancel: Callable[[], None]) -> None:

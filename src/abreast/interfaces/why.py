@@ -22,6 +22,8 @@ def why(run: Run, runs: Sequence[Run], usage: Usage | None, started: bool) -> st
         Whether the runner has been started.
     """
     label, state = repr(run.label), run.state
+    if not started and state is BLOCKED and all(parent.state in ENDED for parent in run.after):
+        return f"{label} waits: the runner has not been started"
     if state is BLOCKED:
         missing = [parent.label for parent in run.after if parent.state not in ENDED]
         return f"{label} is blocked: it comes after {_some(missing, 5)}"

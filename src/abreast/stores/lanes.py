@@ -65,6 +65,7 @@ class Line:
         while fifo or heap:
             run = (self.pop() if heap else fifo.popleft())[4]
             if run.state is PENDING:
+                run.state = RUNNING  # at once: a run whose path grew has an older entry, too
                 taken.append(run)
                 if len(taken) == slots:
                     return
@@ -201,9 +202,12 @@ class Lanes:
                 self._ready[lane.executor] if lane.parked is None else lane.parked.parked, entry
             )
 
-    def take(self, executors: tuple[str, ...], slots: int) -> list[Run]:
+    def take(self, executors: tuple[str, ...], slots: int, only: str | None = None) -> list[Run]:
         """Remove and return the first runs, ``slots`` at most, that may start now on one of these
-        executors. Their units are counted as held."""
+        executors. Their units are counted as held.
+
+        With ``only`` it ends at the first run of another executor or that a limit holds back.
+        """
         taken: list[Run] = []
         if len(executors) == 1:
             free, ready = self._free[executors[0]], self._ready[executors[0]]
@@ -217,12 +221,16 @@ class Lanes:
                 line = ready
             if not line:
                 break
+            lane = line if isinstance(line, Lane) else line[0][3]
+            if only is not None and lane.executor != only:
+                break
             if isinstance(line, Lane):
                 run = line.pop()[4]
                 if run.state is PENDING:
+                    run.state = RUNNING
                     taken.append(run)
-            else:
-                self._take_limited(line, taken)
+            elif not self._take_limited(line, taken) and only is not None:
+                break
         return taken
 
     def _first_of(self, executors: tuple[str, ...]) -> Lane | list[Entry] | None:
@@ -238,8 +246,8 @@ class Lanes:
                 best, found = ready[0], ready
         return found
 
-    def _take_limited(self, ready: list[Entry], taken: list[Run]) -> None:
-        """Look at the first of the limited lanes: take its first run, or park it."""
+    def _take_limited(self, ready: list[Entry], taken: list[Run]) -> bool:
+        """Look at the first of the limited lanes: take its first run, or park it (False)."""
         entry = ready[0]
         lane, run = entry[3], entry[4]
         if lane.posted is not entry:  # a better entry was posted since
@@ -250,8 +258,10 @@ class Lanes:
         elif (usage := self._blocked(lane, entry)) is not None:
             heappop(ready)
             self._park(lane, usage, entry)
+            return False
         else:
             self._advance(lane, ready)
+            run.state = RUNNING
             taken.append(run)
             lane.woken_by = None
             for claim, usage in lane.pairs:
@@ -261,6 +271,7 @@ class Lanes:
                     usage.line.pop(run, None)
                 if usage.parked:
                     self.wake(usage)
+        return True
 
     @staticmethod
     def _advance(lane: Lane, heap: list[Entry]) -> Entry | None:

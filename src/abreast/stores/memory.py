@@ -42,7 +42,8 @@ class MemoryStore:
         self._jitter = jitter
         self._lanes = Lanes()
         self._scheduled: list[tuple[float, int, Run]] = []
-        self._returns: list[tuple[float, int, Usage, float, Run]] = []
+        self._returns: list[tuple[float, int, Run, _Return]] = []
+        self._armed: dict[Run, list[_Return]] = {}  # of running attempts, in case they never begin
         self._returned = 0
 
     def serve(self, executor: str) -> None:
@@ -66,19 +67,25 @@ class MemoryStore:
         linked = False
         for run in runs:
             if run.task.limits and not run.needy:
-                run.lane = self._lanes.lane_of(run)
+                try:
+                    run.lane = self._lanes.lane_of(run)
+                except Exception:  # a callable or an argument of the user's
+                    if len(runs) == 1:
+                        raise
             linked = linked or bool(run.after)
         if linked:
             graph.measure_paths(runs)
             if self.unfinished:
-                graph.correct_ancestors(runs)
+                for run in dict.fromkeys(graph.correct_ancestors(runs)):
+                    if run.state is PENDING:  # its old entry is passed over once this one is used
+                        self._lanes.push(run, decide.rank(run))
         alone = len(runs) == 1
         for run in runs:
             self.unfinished += 1
             if run.flow is not None:
                 run.flow.runs.append(run)
             state = decide.first_state(run, now)
-            if state is PENDING and not run.task.bounded and not run.needy:
+            if state is PENDING and not run.task.bounded and (run.lane or not run.task.limits):
                 run.state = state
                 self._join(run, now)
                 if self.telling:
@@ -109,11 +116,16 @@ class MemoryStore:
         moved.append(run)
         self._follow(moved, now, changes)
 
-    def claim(self, executors: tuple[str, ...], slots: int, now: float) -> list[Run]:
-        """Start up to ``slots`` pending runs of these executors and return them, best first."""
-        runs = self._lanes.take(executors, slots)
+    def claim(
+        self, executors: tuple[str, ...], slots: int, now: float, only: str | None = None
+    ) -> list[Run]:
+        """Start up to ``slots`` pending runs of these executors and return them, best first.
+
+        With ``only`` it stops before the first that belongs to another executor or is held by a
+        limit, so that nothing is started ahead of its turn.
+        """
+        runs = self._lanes.take(executors, slots, only)
         for run in runs:
-            run.state = RUNNING
             run.attempt += 1
             run.started = now
             if run.task.rated:
@@ -121,14 +133,21 @@ class MemoryStore:
         self.running += len(runs)
         return runs
 
-    def unclaim(self, runs: Iterable[Run]) -> None:
+    def unclaim(self, runs: Iterable[Run], now: float, changes: list[Change]) -> None:
         """Take back claims of runs that were never begun: they are pending again, and the attempt
         does not count."""
         for run in runs:
+            if self.telling:
+                changes.append(Change(run, RUNNING, PENDING, now, run.attempt))
             self.running -= 1
             run.state = PENDING
             run.attempt -= 1
             run.asked = None
+            if not run.attempt:
+                run.started = None
+            for entry in self._armed.pop(run, ()):
+                self._lanes.return_unit(entry.usage, entry.cost, run)
+                entry.cost = 0.0
             if run.task.limits:
                 self._lanes.give_back(run)
             self._lanes.push(run, decide.rank(run))
@@ -142,6 +161,8 @@ class MemoryStore:
                 continue
             if attempt.started is not None:
                 run.started = attempt.started
+            if run.task.rated:
+                self._armed.pop(run, None)
             if run.task.limits and not attempt.abandoned:
                 self._lanes.give_back(run)
             if run.state is not COMPLETED:
@@ -177,8 +198,10 @@ class MemoryStore:
         changes: list[Change] = []
         returns = self._returns
         while returns and returns[0][0] <= now:
-            _, _, usage, cost, run = heappop(returns)
-            self._lanes.return_unit(usage, cost, run)
+            _, _, run, entry = heappop(returns)
+            if entry.cost:
+                self._lanes.return_unit(entry.usage, entry.cost, run)
+                entry.cost = 0.0
         scheduled = self._scheduled
         while scheduled and scheduled[0][0] <= now:
             run = heappop(scheduled)[2]
@@ -349,9 +372,22 @@ class MemoryStore:
         self._lanes.push(run, decide.rank(run))
 
     def _arm_returns(self, run: Run, now: float) -> None:
+        armed = []
         for claim, usage in run.lane.pairs:
             if claim.per is not None:
                 self._returned += 1
-                at = now + claim.per
-                heappush(self._returns, (at, self._returned, usage, claim.cost, run))
-                self.next_at = min(self.next_at, at)
+                entry = _Return(usage, claim.cost)
+                armed.append(entry)
+                heappush(self._returns, (now + claim.per, self._returned, run, entry))
+                self.next_at = min(self.next_at, now + claim.per)
+        self._armed[run] = armed
+
+
+class _Return:
+    """A unit of a rate that will come back."""
+
+    __slots__ = ("cost", "usage")
+
+    def __init__(self, usage: Usage, cost: float) -> None:
+        self.usage = usage
+        self.cost = cost  # 0 once it has come back otherwise

@@ -35,7 +35,7 @@ class Invariants:
         self._store = store
         self._ends: dict[Run, Change] = {}
         self._claims: dict[Run, tuple[Claim, ...]] = {}
-        self._starts: dict[tuple[str, float], list[tuple[float, float]]] = {}
+        self._starts: dict[tuple[str, float], list[tuple[float, float, Run]]] = {}
 
     def note(self, changes: Sequence[Change], now: float) -> None:
         """Check changes one by one."""
@@ -44,6 +44,8 @@ class Invariants:
             new = source is BLOCKED and target in FIRST
             self._demand(new or target in ALLOWED[source], f"{change} is not allowed")
             self._demand(run not in self._ends, f"{change}: it had ended as {self._ends.get(run)}")
+            if source is RUNNING and target is PENDING and not change.reason:
+                self._take_start_back(run)
             if target is RUNNING:
                 late = [parent for parent in run.after if parent.state is not COMPLETED]
                 self._demand(not late, f"{run} started before {late} completed")
@@ -75,12 +77,19 @@ class Invariants:
         for claim in self._claims_of(run):
             if claim.per is not None:
                 starts = self._starts.setdefault((claim.key, claim.per), [])
-                starts.append((at, claim.cost))
-                within = sum(cost for start, cost in starts if start > at - claim.per + 1e-9)
+                starts.append((at, claim.cost, run))
+                within = sum(cost for start, cost, _ in starts if start > at - claim.per + 1e-9)
                 self._demand(
                     within <= claim.n,
                     f"{within} starts of {claim.key!r} within {claim.per} seconds",
                 )
+
+    def _take_start_back(self, run: Run) -> None:
+        """It was claimed and never begun."""
+        for starts in self._starts.values():
+            last = next((entry for entry in reversed(starts) if entry[2] is run), None)
+            if last is not None:
+                starts.remove(last)
 
     def _claims_of(self, run: Run) -> tuple[Claim, ...]:
         claims = self._claims.get(run)

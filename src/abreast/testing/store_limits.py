@@ -150,10 +150,14 @@ class StoreLimits(StoreBench):
         self.store.returned(attempt)
         assert self.claim() == [c]
 
-    def test_an_impossible_key_is_refused_whole(self) -> None:
-        """A mistake in one run of a batch keeps nothing of the batch."""
-        good, bad = self.run_of(task_with()), self.run_of(task_with(Limit(1, "{nothing}")))
+    def test_an_impossible_key_is_refused(self) -> None:
+        """A mistake in a run submitted alone is raised and nothing of it is kept; in a batch it is
+        recorded as the failure of that run."""
+        alone = self.run_of(task_with(Limit(1, "{nothing}")))
         with pytest.raises(ValueError, match="nothing"):
-            self.submit(good, bad)
-        assert self.store.unfinished == 0
-        assert self.claim() == []
+            self.submit(alone)
+        assert (self.store.unfinished, self.flow.runs) == (0, [])
+        good, bad = self.run_of(task_with()), self.run_of(task_with(Limit(1, "{nothing}")))
+        self.submit(good, bad)
+        assert (bad.state, bad.reason) == (FAILED, Reason.ERROR)
+        assert self.claim() == [good]

@@ -132,7 +132,7 @@ class StoreSuite(StoreLimits):
         runs = [self.run_of(task_with()) for _ in range(3)]
         self.submit(*runs)
         self.claim(2)
-        self.store.unclaim([runs[1], runs[0]])
+        self.store.unclaim([runs[1], runs[0]], NOW, [])
         assert (runs[0].state, runs[0].attempt, self.store.running) == (PENDING, 0, 0)
         assert self.claim() == runs
 

@@ -1,0 +1,101 @@
+"""Every benchmark works and produces its keys; what they measure is not looked at."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
+ASKED_FOR = [
+    "flat_vs_threadpool",
+    "dag_vs_graphlib",
+    "chain_vs_graphlib",
+    "fan_vs_flat",
+    "fan_vs_flat_100k",
+    "async_vs_gather",
+    "makespan_vs_bound",
+    "limit_time",
+    "limit_time_one_key",
+    "limit_time_many_keys",
+    "process_vs_processpool",
+    "fresh_vs_forkserver",
+    "seed_speedup_5x2",
+    "seed_speedup_10x1",
+    "seed_speedup_20x05",
+    "add_million_s",
+    "add_million_mb",
+    "import_ms",
+    "import_runner_ms",
+]
+
+
+def call(script: str, *options: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-X", "utf8", str(BENCHMARKS / script), *options],
+        capture_output=True,
+        encoding="utf-8",
+        timeout=250,
+        env={**os.environ, "PYTHONWARNINGS": "default"},
+    )
+
+
+def figures(script: str, folder: Path, *options: str) -> dict[str, Any]:
+    target = folder / "figures.json"
+    done = call(script, "--quick", "--json", str(target), *options)
+    assert done.returncode == 0, done.stdout + done.stderr
+    about = json.loads((folder / "figures.about.json").read_text("utf-8"))
+    assert {"cores", "processor", "python", "kernel"} <= about["machine"].keys()
+    assert about["quick"] is True
+    found: dict[str, Any] = json.loads(target.read_text("utf-8"))
+    assert all(key in done.stdout for key in found)
+    return found
+
+
+@pytest.mark.timeout(300)
+def test_the_whole_set_produces_every_key(tmp_path: Path) -> None:
+    found = figures("run.py", tmp_path, "--only", ",".join(ASKED_FOR))
+    assert sorted(found) == sorted(ASKED_FOR)
+    for figure in found.values():
+        assert list(figure) == ["median", "min", "max"]
+        assert figure["min"] <= figure["median"] <= figure["max"]
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.needs("packages")
+def test_concurra_is_measured_in_its_own_environment(tmp_path: Path) -> None:
+    assert list(figures("run.py", tmp_path, "--only", "speedup_vs_concurra")) == [
+        "speedup_vs_concurra"
+    ]
+
+
+def test_only_the_named_keys_are_measured(tmp_path: Path) -> None:
+    found = figures("runner.py", tmp_path, "--only", "chain_vs_graphlib, limit_time")
+    assert list(found) == ["chain_vs_graphlib", "limit_time"]
+
+
+@pytest.mark.parametrize("script", ["run.py", "runner.py", "processes.py", "footprint.py"])
+def test_an_unknown_key_is_refused_with_the_known_ones(script: str) -> None:
+    done = call(script, "--only", "no_such_key")
+    assert done.returncode != 0
+    assert "no key 'no_such_key'" in done.stderr
+    known = {"processes.py": "fresh_vs_forkserver", "footprint.py": "import_ms"}
+    assert known.get(script, "flat_vs_threadpool") in done.stderr
+
+
+def test_quick_figures_do_not_get_into_the_page(tmp_path: Path) -> None:
+    figures("footprint.py", tmp_path, "--only", "add_million_s")
+    done = call("table.py", str(tmp_path / "figures.json"))
+    assert done.returncode != 0
+    assert "measure nothing" in done.stderr
+
+
+def test_the_page_lists_every_key() -> None:
+    page = (BENCHMARKS.parent / "docs" / "performance.md").read_text("utf-8")
+    for key in [*ASKED_FOR, "speedup_vs_concurra"]:
+        assert f"`{key}`" in page, f"docs/performance.md does not list {key}"
