@@ -108,7 +108,7 @@ class Claimer:
     ) -> None:
         """Add runs to the hand of a thread that is quick, up to ``size`` in all."""
         hand.size = size
-        for run in self._store.claim(pool.executors, size - 1, now, "thread"):
+        for run in self._store.claim(pool.executors, size - 1, now, hand[0].run):
             attempt = self._begin(run, now, changes)
             if attempt is None:
                 self.free("thread", -1)  # its report gives back a slot that was never taken

@@ -66,7 +66,7 @@ class Keeper:
                 self._stop(attempt, run.asked, now, changes)
 
     def _stop(self, attempt: Attempt, reason: Reason, now: float, changes: list[Change]) -> None:
-        if attempt.hand is not None and self._withdraw(attempt, reason, now, changes):
+        if attempt.hand is not None and self._withdraw(attempt, now, changes):
             return
         attempt.stop, attempt.stop_at = reason, now
         executor = self._claimer.executors[attempt.run.task.executor]
@@ -75,25 +75,24 @@ class Keeper:
         elif not executor.traits.can_kill:
             self._deadlines.add(now + self.grace_s, attempt, None)
 
-    def _withdraw(
-        self, attempt: Attempt, reason: Reason, now: float, changes: list[Change]
-    ) -> bool:
+    def _withdraw(self, attempt: Attempt, now: float, changes: list[Change]) -> bool:
         """End an attempt that its thread has not begun; False: it has."""
         try:
             attempt.hand.remove(attempt)
         except (ValueError, IndexError):  # IndexError: the thread took one while we looked
             return False
         self._put_back([attempt], now, changes)
-        if reason is not Reason.TIMEOUT:
-            run = attempt.run
-            self._later(lambda now: self._store.cancel([run], reason, now))
         return True
 
     def _put_back(self, attempts: list[Attempt], now: float, changes: list[Change]) -> None:
         """Attempts that were given and never begun: their runs are pending again."""
-        for attempt in attempts:
-            attempt.run.trying = None
-        self._store.unclaim([attempt.run for attempt in attempts], now, changes)
+        runs = [attempt.run for attempt in attempts]
+        self._store.unclaim(runs, now, changes)
+        for run in runs:
+            run.trying = None
+            if run.asked is not None:  # somebody wanted it to end meanwhile
+                reason, run.asked = run.asked, None
+                changes += self._store.cancel([run], reason, now)
 
     def _abandon(self, attempt: Attempt, now: float, changes: list[Change]) -> None:
         """Record the end of an attempt that goes on regardless, and refill its place."""

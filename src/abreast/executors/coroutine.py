@@ -46,10 +46,14 @@ class CoroutineExecutor:
     def abandon(self, attempt: Attempt) -> None:
         """It did not end at an ``await``: its loop may hang, so later attempts get another."""
         with self._lock:
-            if self._loop is attempt.handle:
-                self._loop = None
-        if attempt.handle is not None:
-            attempt.handle.leave()
+            hung: _Loop | None = attempt.handle
+            if hung is None or self._loop is not hung:
+                return
+            self._loop = None
+            stranded = hung.take_given()
+        hung.leave()
+        for other in stranded:  # they have not begun, so another loop may have them
+            self.start(other)
 
     def resize(self, by: int) -> None:
         """There is room for any number."""
@@ -74,6 +78,7 @@ class _Loop:
         self._loop = asyncio.new_event_loop()
         self._lock = threading.Lock()
         self._given: list[Attempt] = []
+        self._unbegun: dict[Attempt, None] = {}  # given; another loop may have them if this hangs
         self._tasks: set[asyncio.Task[None]] = set()
         self._executing: dict[Attempt, asyncio.Task[None]] = {}
         self._idle: list[asyncio.Future[Attempt | None]] = []
@@ -83,10 +88,19 @@ class _Loop:
 
     def give(self, attempt: Attempt) -> None:
         with self._lock:
+            self._unbegun[attempt] = None
             self._given.append(attempt)
             first = len(self._given) == 1
         if first:  # later ones are picked up by the same call
             self._loop.call_soon_threadsafe(self._pick_up)
+
+    def take_given(self) -> list[Attempt]:
+        """Take back what has not begun on this loop."""
+        taken = []
+        for attempt in list(self._unbegun):
+            if self._unbegun.pop(attempt, self) is None:  # atomic: either we or the loop get it
+                taken.append(attempt)
+        return taken
 
     def cancel(self, attempt: Attempt) -> None:
         self._loop.call_soon_threadsafe(self._cancel, attempt)
@@ -130,7 +144,7 @@ class _Loop:
             self._loop.stop()
 
     async def _slot(self, first: Attempt) -> None:
-        attempt: Attempt | None = first
+        attempt: Attempt | None = first if self._begin(first) else await self._next()
         here = asyncio.current_task()
         assert here is not None
         report, executing = self._host.report, self._executing
@@ -166,8 +180,14 @@ class _Loop:
         attempt.ended = self._host.now()
 
     async def _next(self) -> Attempt | None:
-        if self._leaving:
-            return None
-        gate: asyncio.Future[Attempt | None] = self._loop.create_future()
-        self._idle.append(gate)
-        return await gate
+        while not self._leaving:
+            gate: asyncio.Future[Attempt | None] = self._loop.create_future()
+            self._idle.append(gate)
+            attempt = await gate
+            if attempt is None or self._begin(attempt):
+                return attempt
+        return None
+
+    def _begin(self, attempt: Attempt) -> bool:
+        """Make an attempt this loop's for good; False: it was taken back."""
+        return self._unbegun.pop(attempt, self) is None

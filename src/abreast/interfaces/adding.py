@@ -55,6 +55,8 @@ class Adding:
         self._timeout = None if timeout is None else seconds(timeout, "timeout")
         self._retry = as_retry(retry)
         self._executor = executor
+        if pools is not None and not isinstance(pools, Mapping):
+            raise WrongType(f"pools must be a mapping such as {{'cpu': 4}}, not {pools!r}")
         self._pools = {
             key: amount(value, f"pools[{key!r}]") for key, value in (pools or {}).items()
         }

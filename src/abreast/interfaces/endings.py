@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..domain.model import Change
@@ -23,23 +23,25 @@ class Endings:
         self._ended: deque[Run] = deque()
         self._wake: Callable[[], None] = lambda: None
         self._seen = 0
+        self._known: set[Run] = set()  # an end may be told that was there before
         self._runs = runs
         engine.watch(self, self._catch_up)
 
     def _catch_up(self) -> None:
         ended = [run for run in self._runs if run.state in ENDED]
-        self._ended.extend(sorted(ended, key=lambda run: run.ended or 0.0))
+        self._note(sorted(ended, key=lambda run: run.ended or 0.0))
 
     def on_changes(self, changes: Sequence[Change]) -> None:
         """Called by the engine."""
-        before = len(self._ended)
-        self._ended.extend(
-            change.run  # type: ignore[misc]  # every run of a runner is made by it
-            for change in changes
-            if change.target in ENDED
-        )
-        if len(self._ended) > before:
+        ended: list[Any] = [change.run for change in changes if change.target in ENDED]
+        if ended:
+            self._note(ended)
             self._wake()
+
+    def _note(self, ended: Iterable[Run]) -> None:
+        fresh = [run for run in ended if run not in self._known]
+        self._known.update(fresh)
+        self._ended.extend(fresh)
 
     def _next(self) -> Run | None:
         if not self._ended:

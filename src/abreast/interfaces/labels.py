@@ -104,11 +104,7 @@ class Labels:
 
     def drop(self, run: Run) -> None:
         """Forget a run that was refused after all."""
-        for name, waiting in list(self.forward.items()):
-            if run in waiting:
-                waiting.remove(run)
-                if not waiting:
-                    del self.forward[name]
+        self.stop_waiting(run)
         if run.given is None:
             name = run.task.name
             if self._counts.get(name) == run.number:
@@ -116,6 +112,14 @@ class Labels:
         elif self._given.get(run.given) is run:
             del self._given[run.given]
             self._taken.discard(run.given)
+
+    def stop_waiting(self, run: Run) -> None:
+        """Forget the labels a run waits for."""
+        for name, waiting in list(self.forward.items()):
+            if run in waiting:
+                waiting.remove(run)
+                if not waiting:
+                    del self.forward[name]
 
     def waiting(self, staged: list[Run]) -> set[Run]:
         """Those of the staged runs that wait for labels nobody has, directly or through others."""
@@ -130,14 +134,27 @@ class Labels:
         return [run.label for run in self._runs]
 
     def check(self) -> None:
-        """Raise :class:`UnknownLabel` for the first label waited for that nobody has."""
+        """Link the labels that automatic numbering has brought about meanwhile.
+
+        Raises
+        ------
+        UnknownLabel
+            For the first label waited for that nobody has.
+        CycleError
+            When a link would close a circle. Nothing has been linked for that label.
+        """
         for name in list(self.forward):
             found = self.find(name)
-            if found is not None:  # a numbered one that came later
-                for run in self.forward.pop(name):
-                    run.after = (*run.after, found)
-                    circle = find_cycle(run, lambda record: record.after)
-                    if circle is not None:
-                        raise CycleError([member.label for member in circle])
+            if found is None:
+                continue
+            waiting = self.forward[name]
+            for run in waiting:
+                run.after = (*run.after, found)
+            circle = find_cycle(found, lambda record: record.after)
+            if circle is not None:
+                for run in waiting:
+                    run.after = run.after[:-1]
+                raise CycleError([member.label for member in circle])
+            del self.forward[name]
         for name, waiting in self.forward.items():
             raise UnknownLabel(unknown_label(name, self.known(), waiting[0].label))

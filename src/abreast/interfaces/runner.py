@@ -134,20 +134,19 @@ class Runner(Adding):
         What has not started ends at once, processes and commands are killed, coroutines are
         cancelled at their next ``await``, and threads are abandoned.
         """
+        if isinstance(run, str):
+            run = self[run]
+        if run is not None and run.flow is not self._flow:
+            raise UsageError(f"{run.label!r} belongs to another runner")
         with self._lock:
             self._hand_in_staged()
-            waiting = list(self._staged)  # for labels nobody has yet
-        if run is None:
-            runs: list[Record] = self._flow.unended()
-        else:
-            run = self[run] if isinstance(run, str) else run
-            if run.flow is not self._flow:
-                raise UsageError(f"{run.label!r} belongs to another runner")
-            runs = [run]
-        for later in waiting:
-            if run is None or later is run:
-                later.asked = Reason.USER  # it is cancelled when it is handed in
-        self._engine.cancel([each for each in runs if each not in waiting], Reason.USER)
+            for later in list(self._staged):  # those that wait for labels nobody has yet
+                if run is None or later is run:
+                    later.asked = Reason.USER  # it is cancelled when it is handed in
+                    self._staged.remove(later)
+                    self._labels.stop_waiting(later)
+                    self._engine.submit([later])
+        self._engine.cancel(self._flow.unended() if run is None else [run], Reason.USER)
 
     def close(self, grace: Duration | None = None) -> None:
         """End whatever still runs and free threads and processes. Called by ``run`` and ``with``.

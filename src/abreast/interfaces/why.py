@@ -45,7 +45,7 @@ def why(run: Run, runs: Sequence[Run], usage: Usage | None, started: bool) -> st
 def _what_holds_it(runs: Sequence[Run], usage: Usage | None, started: bool) -> str:
     if usage is not None:
         holders = [
-            other.label
+            repr(other.label)
             for other in runs
             if (other.state is RUNNING or other.abandoned) and cost_of(other, usage)
         ]
@@ -53,12 +53,12 @@ def _what_holds_it(runs: Sequence[Run], usage: Usage | None, started: bool) -> s
         return f"limit {usage.key!r} has no room; held by {by}"
     if not started:
         return "the runner has not been started"
-    busy = [other.label for other in runs if other.state is RUNNING]
+    busy = [repr(other.label) for other in runs if other.state is RUNNING]
     return (
         f"it may start and waits for a free slot; running are {_some(busy, 3) if busy else 'none'}"
     )
 
 
 def _some(labels: list[str], most: int) -> str:
-    shown = ", ".join(map(repr, labels[:most]))
-    return shown + (f" and {len(labels) - most} more" if len(labels) > most else "")
+    more = f" and {len(labels) - most} more" if len(labels) > most else ""
+    return ", ".join(labels[:most]) + more

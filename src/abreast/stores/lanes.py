@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import deque
 from heapq import heappop, heappush, heapreplace
 
+from ..domain.decide import rank
 from ..domain.graph import with_results
 from ..domain.limits import Claim, Keys, Usage, blocked_on, cost_of
 from ..domain.model import Run, Task
@@ -18,6 +19,14 @@ from ..domain.states import PENDING, RUNNING
 
 # (rank, -path, id, lane, run): smaller starts first; the id makes every entry unique
 Entry = tuple[float, float, int, "Lane", Run]
+
+
+Key = tuple[str, float, float]  # executor, rank, -path
+
+
+def _alike(line: Lane | list[Entry], like: Key) -> bool:
+    entry = line.first() if isinstance(line, Lane) else line[0]
+    return entry is not None and (entry[3].executor, entry[0], entry[1]) == like
 
 
 class Line:
@@ -59,10 +68,18 @@ class Line:
             entry[4] for entry in sorted([*self._fifo, *self._heap]) if entry[4].state is PENDING
         ]
 
-    def pop_pending(self, taken: list[Run], slots: int) -> None:
-        """Move pending runs to ``taken`` until it has ``slots`` of them or the line is empty."""
+    def pop_pending(self, taken: list[Run], slots: int, like: Key | None = None) -> None:
+        """Move pending runs to ``taken`` until it has ``slots`` of them or the line is empty.
+
+        With ``like`` only entries of that rank and path.
+        """
         fifo, heap = self._fifo, self._heap
         while fifo or heap:
+            if like is not None:
+                first = self.first()
+                assert first is not None
+                if first[1] != like[2] or first[0] != like[1]:
+                    return
             run = (self.pop() if heap else fifo.popleft())[4]
             if run.state is PENDING:
                 run.state = RUNNING  # at once: a run whose path grew has an older entry, too
@@ -184,10 +201,10 @@ class Lanes:
         lanes = [lane for lane in self._lanes.values() if lane.parked is usage]
         return [run for lane in lanes for run in lane.runs()]
 
-    def push(self, run: Run, rank: float) -> None:
+    def push(self, run: Run) -> None:
         """Put a pending run into its lane."""
         lane: Lane = run.lane
-        entry = (rank, -run.path, run.id, lane, run)
+        entry = (rank(run), -run.path, run.id, lane, run)
         lane.push(entry)
         if not lane.claims:
             return
@@ -202,17 +219,18 @@ class Lanes:
                 self._ready[lane.executor] if lane.parked is None else lane.parked.parked, entry
             )
 
-    def take(self, executors: tuple[str, ...], slots: int, only: str | None = None) -> list[Run]:
+    def take(self, executors: tuple[str, ...], slots: int, like: Key | None = None) -> list[Run]:
         """Remove and return the first runs, ``slots`` at most, that may start now on one of these
         executors. Their units are counted as held.
 
-        With ``only`` it ends at the first run of another executor or that a limit holds back.
+        With ``like`` it ends at the first run whose executor, rank or path differ, or that a
+        limit holds back.
         """
         taken: list[Run] = []
         if len(executors) == 1:
             free, ready = self._free[executors[0]], self._ready[executors[0]]
             if not ready:
-                free.pop_pending(taken, slots)
+                free.pop_pending(taken, slots, like)
                 return taken
         while len(taken) < slots:
             if len(executors) > 1 or free.first() is not None:
@@ -221,17 +239,21 @@ class Lanes:
                 line = ready
             if not line:
                 break
-            lane = line if isinstance(line, Lane) else line[0][3]
-            if only is not None and lane.executor != only:
+            if like is not None and not _alike(line, like):
                 break
             if isinstance(line, Lane):
                 run = line.pop()[4]
                 if run.state is PENDING:
                     run.state = RUNNING
                     taken.append(run)
-            elif not self._take_limited(line, taken) and only is not None:
+            elif not self._take_limited(line, taken) and like is not None:
                 break
         return taken
+
+    @staticmethod
+    def key_of(run: Run) -> Key:
+        """What decides when a run starts, its age left aside."""
+        return run.task.executor, rank(run), -run.path
 
     def _first_of(self, executors: tuple[str, ...]) -> Lane | list[Entry] | None:
         """The free lane or the heap of limited lanes in which the first entry of all stands."""

@@ -78,7 +78,7 @@ class MemoryStore:
             if self.unfinished:
                 for run in dict.fromkeys(graph.correct_ancestors(runs)):
                     if run.state is PENDING:  # its old entry is passed over once this one is used
-                        self._lanes.push(run, decide.rank(run))
+                        self._lanes.push(run)
         alone = len(runs) == 1
         for run in runs:
             self.unfinished += 1
@@ -117,14 +117,16 @@ class MemoryStore:
         self._follow(moved, now, changes)
 
     def claim(
-        self, executors: tuple[str, ...], slots: int, now: float, only: str | None = None
+        self, executors: tuple[str, ...], slots: int, now: float, like: Run | None = None
     ) -> list[Run]:
         """Start up to ``slots`` pending runs of these executors and return them, best first.
 
-        With ``only`` it stops before the first that belongs to another executor or is held by a
-        limit, so that nothing is started ahead of its turn.
+        With ``like`` it stops before the first run that has another executor, rank or path, or is
+        held back by a limit, so that nothing is started ahead of what an earlier one may release.
         """
-        runs = self._lanes.take(executors, slots, only)
+        runs = self._lanes.take(
+            executors, slots, None if like is None else self._lanes.key_of(like)
+        )
         for run in runs:
             run.attempt += 1
             run.started = now
@@ -142,7 +144,6 @@ class MemoryStore:
             self.running -= 1
             run.state = PENDING
             run.attempt -= 1
-            run.asked = None
             if not run.attempt:
                 run.started = None
             for entry in self._armed.pop(run, ()):
@@ -150,7 +151,7 @@ class MemoryStore:
                 entry.cost = 0.0
             if run.task.limits:
                 self._lanes.give_back(run)
-            self._lanes.push(run, decide.rank(run))
+            self._lanes.push(run)
 
     def settle(self, attempts: Iterable[Attempt], now: float, changes: list[Change]) -> None:
         """Record how attempts ended, adding to ``changes``. Stale attempts change nothing."""
@@ -369,7 +370,7 @@ class MemoryStore:
             run.ready = now
         if run.lane is None:
             run.lane = self._lanes.lane_of(run)
-        self._lanes.push(run, decide.rank(run))
+        self._lanes.push(run)
 
     def _arm_returns(self, run: Run, now: float) -> None:
         armed = []

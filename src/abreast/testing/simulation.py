@@ -63,9 +63,10 @@ class Simulation:
         )
         self._size = self._rng.randint(1, 4)
         shared = Pool(self._size)
-        self._executors = [
-            SimulatedExecutor(name, self._begun) for name in ("thread", "process", "coroutine")
-        ]
+        # some lives know only short runs without a policy, which come in hands
+        self._plain = self._rng.random() < 0.3
+        names = ("thread",) if self._plain else ("thread", "process", "coroutine")
+        self._executors = [SimulatedExecutor(name, self._begun) for name in names]
         for executor in self._executors:
             self._engine.add_executor(executor, shared)
         self._invariants = Invariants(self._engine.store)
@@ -196,6 +197,8 @@ class Simulation:
 
     def _make_task(self, number: int) -> Task:
         rng = self._rng
+        if self._plain:
+            return Task(f"t{number}", _body, timeout=rng.choice((None, 1.0)))
         limits: list[Limit] = []
         while rng.random() < 0.45:
             limits.append(
