@@ -83,7 +83,9 @@ def test_it_notices_a_missing_fence(monkeypatch):
 
 def test_it_notices_a_start_before_the_dependencies(monkeypatch):
     monkeypatch.setattr(
-        decide, "first_state", lambda run, now: decide.PENDING if run.due is None else decide.SCHEDULED
+        decide,
+        "first_state",
+        lambda run, now: decide.PENDING if run.due is None else decide.SCHEDULED,
     )
     assert broken_by() is not None
 

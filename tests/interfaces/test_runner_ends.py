@@ -349,7 +349,9 @@ def test_cancelling_ends_what_can_be_ended(kind: str, tmp_path: Any) -> None:
     if kind == "command":
         run = runner.add(Command(shell=f"echo > '{begun}'; exec sleep 60"))
     elif kind == "process":
-        run = runner.add(lambda: (begun.write_text(""), time.sleep(60)), executor="process")
+        run = runner.add(
+            lambda: (begun.write_text(""), time.sleep(60)), executor="process"
+        )  # the task sleeps
     else:
 
         async def stay() -> None:

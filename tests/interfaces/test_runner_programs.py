@@ -149,7 +149,7 @@ def test_an_interrupt_ends_processes_and_commands(execute: Execute, tmp_path: Pa
             os.mkfifo(os.path.join(folder, name))
         def stay():
             open(os.path.join(folder, "a"), "w").write(str(os.getpid()))
-            time.sleep(60)
+            time.sleep(60)  # the task sleeps
         def stop():
             pids = [int(open(os.path.join(folder, name)).read()) for name in ("a", "b")]
             print(*pids, flush=True)
