@@ -350,8 +350,9 @@ def test_cancelling_ends_what_can_be_ended(kind: str, tmp_path: Any) -> None:
         run = runner.add(Command(shell=f"echo > '{begun}'; exec sleep 60"))
     elif kind == "process":
         run = runner.add(
-            lambda: (begun.write_text(""), time.sleep(60)), executor="process"
-        )  # the task sleeps
+            lambda: (begun.write_text(""), time.sleep(60)),  # the task sleeps
+            executor="process",
+        )
     else:
 
         async def stay() -> None:

@@ -64,6 +64,7 @@ class Adding:
         self._runs: list[Run] = []
         self._labels = Labels(self._runs)
         self._tasks: dict[object, Task] = {}  # by function and options
+        self._kept: list[object] = []  # what keys of _tasks stand for
         self._shared: dict[tuple[str, float | None], Any] = {}  # sizes of shared limits
         self._staged: list[Run] = []  # added, not yet handed to the engine
         clock = SystemClock()
@@ -156,6 +157,7 @@ class Adding:
             })  # fmt: skip
             if isinstance(miss, KeyError):  # else something is not hashable: made anew each time
                 self._tasks[key] = task
+                self._kept.append(fn)  # an id is another's once its object is gone
         return self._add(task, args, kwargs, label, after)
 
     def map(
