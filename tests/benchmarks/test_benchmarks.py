@@ -19,6 +19,7 @@ ASKED_FOR = [
     "fan_vs_flat",
     "fan_vs_flat_100k",
     "async_vs_gather",
+    "async_vs_gather_10k",
     "makespan_vs_bound",
     "limit_time",
     "limit_time_one_key",

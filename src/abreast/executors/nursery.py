@@ -170,6 +170,7 @@ class Nursery:
         """Kill what has run out of time, and tell of each child that is gone with all below it."""
         now = time.monotonic()
         table = platform.processes()
+        self._reap()  # what had ended is not in the table; nor shall it be a zombie when we tell
         for kid in self.kids.values():
             if kid.kill_at is not None and kid.kill_at <= now and kid.code is None:
                 kid.forced = True
