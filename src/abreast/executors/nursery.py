@@ -169,6 +169,8 @@ class Nursery:
     def _settle(self) -> None:
         """Kill what has run out of time, and tell of each child that is gone with all below it."""
         now = time.monotonic()
+        # Of children that die later than this the table does not know all orphans yet.
+        dead = [kid for kid in self.kids.values() if kid.code is not None]
         table = platform.processes()
         self._reap()  # what had ended is not in the table; nor shall it be a zombie when we tell
         for kid in self.kids.values():
@@ -182,7 +184,6 @@ class Nursery:
         for process in table:
             if process.parent == self.pid and process.pid not in self.kids:
                 left.append(process)
-        dead = [kid for kid in self.kids.values() if kid.code is not None]
         spared = {process.pid: kid for process in left for kid in dead if _owns(kid, process, now)}
         condemned = [process for process in left if process.pid not in spared]
         for process in condemned:
@@ -192,7 +193,7 @@ class Nursery:
             for kid in dead:
                 if kid not in waiting:
                     self._say_ended(kid)
-            self.orphans = any(kid.forced for kid in self.kids.values())
+            self.orphans = any(kid.forced or kid.code is not None for kid in self.kids.values())
 
     def _say_ended(self, kid: Kid) -> None:
         del self.kids[kid.pid], self.numbers[kid.number]
