@@ -140,8 +140,14 @@ class TaskRunner(Adding):
         Exception
             With ``raise_exception``, when a task has not succeeded.
         """
-        self._start()
-        self._attend()
+        interrupt: KeyboardInterrupt | None = None
+        try:
+            self._start()
+        except KeyboardInterrupt as error:
+            if self._runner is None or self._runner.started is None:
+                raise
+            interrupt = error  # tasks run already: they are ended first
+        self._attend(interrupt)
         return self._finished(verify, raise_exception, error_message)
 
     def execute(
@@ -289,14 +295,16 @@ class TaskRunner(Adding):
             )
         return self._runner
 
-    def _attend(self) -> None:
-        """Follow the tasks until all have ended."""
+    def _attend(self, interrupt: KeyboardInterrupt | None = None) -> None:
+        """Follow the tasks until all have ended, or end them and raise ``interrupt``."""
         if self._over.is_set():  # aborted before it was started
             return
         assert self._runner is not None
         entries = {entry.run: entry for entry in self._registry.tasks.values()}
         try:
             with self._runner:
+                if interrupt is not None:
+                    raise interrupt
                 for number in range(1, len(entries) + 1):
                     run = self._ends.get()
                     self._note(entries[run], run, number)
