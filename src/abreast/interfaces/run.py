@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from ..context import attempt_here
@@ -12,6 +11,8 @@ from ..domain.states import CANCELLED, COMPLETED, ENDED
 from ..errors import Cancelled, RunError, Skipped
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from .runner import Runner
 
 
@@ -96,17 +97,17 @@ class Run(Record):
     @property
     def created_at(self) -> datetime:
         """When it was added, in UTC."""
-        return datetime.fromtimestamp(self.created, UTC)
+        return _at(self.created)
 
     @property
     def started_at(self) -> datetime | None:
         """When its last attempt started, in UTC, or None."""
-        return None if self.started is None else datetime.fromtimestamp(self.started, UTC)
+        return None if self.started is None else _at(self.started)
 
     @property
     def ended_at(self) -> datetime | None:
         """When it ended, in UTC, or None."""
-        return None if self.ended is None else datetime.fromtimestamp(self.ended, UTC)
+        return None if self.ended is None else _at(self.ended)
 
     def result(self, timeout: float | None = None) -> Any:
         """Wait for the end and return the result.
@@ -149,6 +150,12 @@ class Run(Record):
     def why(self) -> str:
         """Say in one sentence why the run is in the state it is in."""
         return self._runner.explain(self)
+
+
+def _at(seconds: float) -> datetime:
+    from datetime import UTC, datetime  # not needed by those who never ask
+
+    return datetime.fromtimestamp(seconds, UTC)
 
 
 def current_run() -> Record | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import AsyncIterator, Generator, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
@@ -18,6 +17,8 @@ from .run import Run
 from .why import why
 
 if TYPE_CHECKING:
+    import logging
+
     from ..ports import Listener
     from .report import Report
 
