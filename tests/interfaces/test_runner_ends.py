@@ -567,6 +567,26 @@ def test_runs_that_wait_only_for_an_abandoned_thread_end(gate: threading.Event) 
         assert "'/x'" in str(run.exception)
 
 
+def test_runs_that_wait_for_an_abandoned_thread_end_once_under_fail_fast(
+    gate: threading.Event,
+) -> None:
+    """The first of them to fail ends the others; none is ended twice, and the runner ends."""
+    runner = Runner(2, progress=False, fail_fast=True)
+    limit, occupied = Limit(1, "/x"), Occupied(gate)
+    stuck = runner.add(occupied, limits=limit, label="stuck", priority=9)
+    waiting = [runner.add(nothing, limits=limit) for _ in range(3)]
+    runner.start()
+    assert occupied.begun.wait(10)
+    stuck.cancel()
+    finish(runner, seconds=5)
+    assert end(stuck) == "cancelled(user)"
+    assert sorted(map(end, waiting)) == [
+        "failed(limit)",
+        "skipped(fail_fast)",
+        "skipped(fail_fast)",
+    ]
+
+
 # -- retries -----------------------------------------------------------------------------------
 
 

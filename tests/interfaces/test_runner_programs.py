@@ -188,27 +188,28 @@ def test_an_uncaught_interrupt_ends_the_program(execute: Execute) -> None:
 
 @pytest.mark.needs("posix")
 def test_an_interrupt_while_runs_are_added(execute: Execute) -> None:
+    """Wherever in ``add`` it arrives: every run that is there has ended when the block is left."""
     done = execute("""
-        added = threading.Event()
-        def stop():
-            added.wait()
-            interrupt()
-        try:
-            with Runner(2, progress=False) as runner:
-                runner.add(stop)
-                runner.start()
-                number = 0
-                while True:
-                    number += 1
-                    runner.add(int, number)
-                    if number == 200:
-                        added.set()
-        except KeyboardInterrupt:
-            print("interrupted")
-        print(runner.report.done, set(map(str, runner.report.counts)) <= {"completed", "cancelled"})
+        for _ in range(20):
+            added = threading.Event()
+            def stop():
+                added.wait()
+                interrupt()
+            try:
+                with Runner(2, progress=False) as runner:
+                    runner.add(stop)
+                    runner.start()
+                    number = 0
+                    while True:
+                        number += 1
+                        runner.add(int, number)
+                        if number == 50:
+                            added.set()
+            except KeyboardInterrupt:
+                print("interrupted", [run for run in runner.runs if not run.done])
     """)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines() == ["interrupted", "True True"], done.stderr
+    assert done.stdout.splitlines() == ["interrupted []"] * 20, done.stderr
 
 
 def test_a_key_that_cannot_be_made_does_not_hang_the_program(execute: Execute) -> None:
