@@ -51,8 +51,8 @@ class Sentry:
     def _keep(self) -> None:
         while not self._stopped:
             wait = min(max(0.0, self.until - self._now()), _LONGEST_S)
-            self._bell.acquire(timeout=wait)
-            self._rung = False
+            if self._bell.acquire(timeout=wait):
+                self._rung = False  # only now: rung a moment after the time-out it stays rung
             if self._stopped:
                 return  # type: ignore[unreachable]  # another thread sets it meanwhile
             if self._now() >= self.until:

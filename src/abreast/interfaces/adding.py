@@ -158,7 +158,7 @@ class Adding:
             if isinstance(miss, KeyError):  # else something is not hashable: made anew each time
                 self._tasks[key] = task
                 self._kept.append(fn)  # an id is another's once its object is gone
-        return self._add(task, args, kwargs, label, after)
+        return self._add(task, args, kwargs or _NO_KWARGS, label, after)
 
     def map(
         self, fn: Callable[..., Any] | Command | TaskFunction, /, *iterables: Iterable[Any],
@@ -240,6 +240,19 @@ class Adding:
     ) -> Run:
         if self._closed:
             raise RunnerClosed(f"{self.name} has ended; a runner runs once, make a new Runner")
+        if self._started is not None:
+            with Deferred():  # Ctrl-C must not leave a run behind that nobody executes
+                return self._add_now(task, args, kwargs, label, after)
+        return self._add_now(task, args, kwargs, label, after)
+
+    def _add_now(
+        self,
+        task: Task,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        label: str | None,
+        after: After | None,
+    ) -> Run:
         with self._lock:
             runs = self._runs
             number = self._labels.number(task.name) if label is None else self._labels.claim(label)
@@ -288,6 +301,7 @@ class Adding:
                 self._engine.submit(in_order(staged) if self._labels.late else staged)
 
 
+_NO_KWARGS: dict[str, Any] = {}  # shared by runs without keyword arguments; never written
 _MAP_OPTIONS = OPTIONS - {"after"}
 # Other callables may be equal without being the same; for these identity decides.
 _SAME_IF_EQUAL = frozenset({FunctionType, BuiltinFunctionType, MethodType})

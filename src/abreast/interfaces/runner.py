@@ -156,6 +156,10 @@ class Runner(Adding):
         """
         if self._closed:
             return
+        if self._staged or self._flow.unended():
+            self.cancel()
+            if grace is None:  # what can be ended has been by then
+                self._idle.wait(self._engine.keeper.grace_s + 1.0)
         self._closed = True
         self._engine.close(None if grace is None else seconds(grace, "grace"))
         if self._display is not None:

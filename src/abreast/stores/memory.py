@@ -230,6 +230,8 @@ class MemoryStore:
             if not holders or sum(cost_of(run, usage) for run in holders) < usage.held:
                 continue
             for run in self._lanes.waiting_for(usage):
+                if run.state is not PENDING:  # what was ended before it has ended it, too
+                    continue
                 self._apply(decide.stuck(run, usage.key, holders[0], now), changes)
                 self._follow([run], now, changes)
         return changes
@@ -255,7 +257,7 @@ class MemoryStore:
     def _apply(self, change: Change, changes: list[Change]) -> bool:
         """Write one change into its run, unless the run has moved on since (compare-and-set)."""
         run, source, target = change.run, change.source, change.target
-        if run.state is not source or run.attempt != change.attempt:
+        if run.state is not source or run.attempt != change.attempt or source in ENDED:
             return False
         if source is PENDING:
             self._lanes.leave(run)
