@@ -63,6 +63,40 @@ class Busy(AbreastError):
         return type(self), (str(self), self.key, self.holder)
 
 
+class StoreError(AbreastError):
+    """The store cannot be used now: locked, read-only, damaged, gone. The text says what to do."""
+
+
+class StoreFull(StoreError):
+    """The disk, or what the store may use of it, is full. Nothing half-done remains."""
+
+
+class SchemaTooNew(StoreError):
+    """The store was written by a newer version of abreast, which this one must not change."""
+
+
+class UnknownRun(AbreastError, LookupError):
+    """The store has no run with this id; it may have been pruned."""
+
+
+class NotStorable(UsageError, TypeError):
+    """An argument or a result cannot be written to the store: not JSON, or too large."""
+
+
+class Backoff(AbreastError):
+    """Raised by a task to be tried again after ``seconds``; neither a failure nor an attempt.
+
+    An ``Adaptive`` limit the run holds takes it as a sign of trouble.
+    """
+
+    def __init__(self, seconds: float, message: str = "") -> None:
+        super().__init__(message or f"asked to be tried again after {seconds:g} seconds")
+        self.seconds = float(seconds)
+
+    def __reduce__(self) -> tuple[type[Backoff], tuple[float, str]]:
+        return type(self), (self.seconds, str(self))
+
+
 class RunError(AbreastError):
     """A run ended without a result; the subclass says how."""
 

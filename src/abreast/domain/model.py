@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from .command import Command
     from .limits import Limit
     from .policy import Retry
+    from .unique import Unique
 
 Number = int | float
 
@@ -37,17 +38,23 @@ class Task:
 
     __slots__ = (
         "bounded",
+        "deadline",
         "executor",
         "expected",
+        "expires",
+        "fair_by",
         "fn",
         "fresh",
         "limits",
         "name",
+        "needs",
+        "nice",
         "on_crash",
         "priority",
         "rated",
         "retry",
         "timeout",
+        "unique",
     )
 
     def __init__(
@@ -63,6 +70,12 @@ class Task:
         expected: float | None = None,
         on_crash: str = "retry",
         fresh: bool = False,
+        unique: Unique | None = None,
+        fair_by: str | None = None,
+        expires: float | None = None,
+        deadline: float | None = None,
+        nice: int | None = None,
+        needs: Mapping[str, float] | None = None,
     ) -> None:
         self.name = name
         self.fn = fn
@@ -76,23 +89,60 @@ class Task:
         self.expected = expected
         self.on_crash = on_crash
         self.fresh = fresh
+        self.unique = unique
+        self.fair_by = fair_by  # template: the value whose turn it is within a limit
+        self.expires = expires  # a run that has not started this long after its submit is skipped
+        self.deadline = deadline  # all attempts together have to end this long after the submit
+        self.nice = nice  # niceness of the task's process
+        self.needs = needs or {}  # drawn from the pools of the worker that executes it
 
 
 class Flow:
-    """Runs that belong together: when they began to start, and whether they fail together."""
+    """Runs that belong together: when they began to start, and whether they fail together.
 
-    __slots__ = ("began", "fail_fast", "failed", "owner", "runs")
+    A durable flow (a graph, a batch) is itself a run: ``run`` is its record, which no executor
+    ever gets; it ends when the last of ``total`` children has ended.
+    """
+
+    __slots__ = ("bad", "began", "ended", "fail_fast", "failed", "message", "owner", "run", "runs",
+                 "total")  # fmt: skip
 
     def __init__(self, fail_fast: bool = False, owner: Any = None) -> None:
         self.owner = owner  # the interface object its runs belong to
         self.began: float | None = None
         self.fail_fast = fail_fast
         self.failed = False  # under fail_fast: one has failed, so nothing more is started
+        self.run: Run | None = None  # the flow as a run
+        self.total = 0  # children, ended children, those of them that did not complete
+        self.ended = 0
+        self.bad = 0
+        self.message = ""  # what is going on in it now
         self.runs: list[Run] = []  # those the store has taken in
 
     def unended(self) -> list[Run]:
         """The runs of the flow that have not ended."""
         return [run for run in self.runs if run.state not in ENDED]
+
+
+class Extra:
+    """What only some runs have. An attribute that was never set has the value that stands here."""
+
+    expires: float | None = None  # when a run that has never started is skipped
+    deadline: float | None = None  # when all attempts together have to have ended
+    unique: str | None = None  # the key under which other submits find this run
+    fair: str | None = None  # the value of fair_by
+    turn = 0  # in which round of its lane's values it starts
+    soft: tuple[Run, ...] = ()  # those of ``after`` that only have to end, in whatever way
+    backoffs = 0  # attempts that ended with Backoff
+    note = ""  # what the flow's message becomes when this run starts
+    options: Mapping[str, Any] | None = None  # what its submit said differently from its task
+    retry_of: int | None = None  # the run it repeats
+    worker: int | None = None  # who executes it
+    pid: int | None = None  # the process of its last attempt
+    log: str | None = None  # file with what it printed, relative to the store's log folder
+
+
+NOTHING = Extra()  # read where a run has no Extra; never written
 
 
 class Run:
@@ -113,6 +163,7 @@ class Run:
         "due",
         "ended",
         "error",
+        "extra",
         "flow",
         "given",
         "history",
@@ -162,6 +213,7 @@ class Run:
         self.after: tuple[Run, ...] = ()  # the runs it comes after
         self.children: list[Run] | None = None  # the runs that come after it
         self.needy = False  # its arguments contain results of other runs
+        self.extra: Extra | None = None
         self.lane: Any = None  # the line it waits in, kept by the store
         self.trying: Attempt | None = None  # its present attempt, kept by the engine
         self.due: float | None = None
