@@ -6,12 +6,13 @@ import argparse
 import faulthandler
 import gc
 import json
+import signal
 import statistics
 import sys
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import machine
@@ -28,6 +29,8 @@ class Figure:
     values: Sequence[float]
     ours: float | None = None  # median seconds per run
     peer: float | None = None
+    details: Mapping[str, object] = field(default_factory=dict)  # beside the figures, in the JSON
+    lines: Sequence[str] = ()  # printed below the figure
 
     @property
     def median(self) -> float:
@@ -38,11 +41,11 @@ class Figure:
         ends = {"median": self.median, "min": min(self.values), "max": max(self.values)}
         return {name: significant(value) for name, value in ends.items()}
 
-    def behind(self) -> dict[str, float | int]:
+    def behind(self) -> dict[str, object]:
         """Return what goes into the JSON beside it."""
         sides = {"ours_us": self.ours, "peer_us": self.peer}
         found = {name: significant(s * 1e6) for name, s in sides.items() if s is not None}
-        return {"times": len(self.values), **found}
+        return {"times": len(self.values), **found, **self.details}
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,11 +130,12 @@ def head() -> str:
     return f"{'key':24} {'median':>9} {'min':>9} {'max':>9}  {'reach':9} {'':8}"
 
 
-def row(key: str, shown: Mapping[str, float], behind: Mapping[str, float], quick: bool) -> str:
+def row(key: str, found: Mapping[str, Figure], quick: bool) -> str:
     """Return one line of the table."""
-    goal = GOALS[key]
+    goal, shown, behind = GOALS[key], found[key].shown(), found[key].behind()
     numbers = " ".join(f"{shown[name]:>9,.4g}" for name in ("median", "min", "max"))
-    reached = None if quick else goal.reached(shown["median"])
+    medians = {other: figure.median for other, figure in found.items()}
+    reached = None if quick else goal.reached(shown["median"], medians)
     verdict = {True: "reached", False: "MISSED", None: ""}[reached]
     unit = "" if goal.unit == "×" else goal.unit + ", "
     note = f"{unit}{behind['times']:g} times"
@@ -166,7 +170,9 @@ def arguments(text: str, keys: list[str]) -> argparse.ArgumentParser:
 
 def main(group: str, text: str, benchmarks: Sequence[Benchmark]) -> None:
     """Run one script: measure what was asked for, print it as it comes, write the JSON."""
-    faulthandler.enable()  # run.py ends a script that hangs with SIGABRT: the stacks are shown
+    faulthandler.enable()
+    if hasattr(signal, "SIGUSR1"):
+        faulthandler.register(signal.SIGUSR1)  # run.py asks a script that hangs where it waits
     keys = keys_of(group)
     parser = arguments(text, keys)
     parser.add_argument("--part", action="store_true", help=argparse.SUPPRESS)
@@ -187,8 +193,9 @@ def main(group: str, text: str, benchmarks: Sequence[Benchmark]) -> None:
             continue
         for key in benchmark.keys:
             if key in wanted:
-                found[key] = figure = figures[key]
-                print(row(key, figure.shown(), figure.behind(), options.quick), flush=True)
+                found[key] = figures[key]
+                print(row(key, found, options.quick), flush=True)
+                print(*(f"  {line}\n" for line in found[key].lines), sep="", end="", flush=True)
     if options.json is not None:
         write(
             options.json,

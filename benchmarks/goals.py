@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 
@@ -14,6 +15,7 @@ class Goal:
     unit: str = "×"
     at_most: float | None = None
     at_least: float | None = None
+    of: str | None = None  # the bound is this part of another key's median
 
     @property
     def reach(self) -> str:
@@ -21,11 +23,18 @@ class Goal:
         if self.at_most is not None:
             return f"≤ {self.at_most:,g}"
         if self.at_least is not None:
-            return f"≥ {self.at_least:,g}"
+            return f"≥ {self.at_least:,g}" + (f" of `{self.of}`" if self.of else "")
         return "report"
 
-    def reached(self, median: float) -> bool | None:
-        """Return whether the bound is kept, or None when there is none."""
+    def reached(self, median: float, medians: Mapping[str, float]) -> bool | None:
+        """Return whether the bound is kept, or None when there is none.
+
+        ``medians``: of the other keys.
+        """
+        if self.of is not None:
+            if self.of not in medians:
+                return None
+            median /= medians[self.of]
         if self.at_most is not None:
             return median <= self.at_most
         if self.at_least is not None:
@@ -95,6 +104,82 @@ GOALS = {
     "import_runner_ms": Goal(
         "footprint", "`from abreast import Runner` less a bare interpreter", "ms", at_most=35
     ),
+    "e2e_per_s": Goal(
+        "durable",
+        "20,000 durable no-ops on SQLite, `synchronous=FULL`, one worker process, 8 threads, "
+        "first submit to last recorded result",
+        "/s",
+    ),
+    "e2e_vs_best_durable": Goal(
+        "durable",
+        "the same ÷ the best peer that syncs its commits too: huey, DBOS and persist-queue "
+        "(SQLite), PgQueuer and Procrastinate (PostgreSQL)",
+        at_least=4,
+    ),
+    "e2e_vs_best_any": Goal(
+        "durable",
+        "÷ the best peer of any durability: those, huey without fsync, and on Redis Dramatiq, "
+        "saq, taskiq, Celery, RQ",
+        at_least=2,
+    ),
+    "claim1_vs_huey": Goal(
+        "durable", "one run per submit and per claim ÷ huey on SQLite, FULL", at_least=1.5
+    ),
+    "process_e2e_per_s": Goal(
+        "durable",
+        "`e2e_per_s` with the process executor, 2 children",
+        "/s",
+        at_least=0.4,
+        of="e2e_per_s",
+    ),
+    "submit_vs_raw_sqlite": Goal(
+        "durable",
+        "p50 of one acknowledged submit ÷ one bare `INSERT` and commit of the same row at FULL",
+        at_most=1.35,
+    ),
+    "submit_16_per_s": Goal("durable", "16 threads that submit", "/s", at_least=15_000),
+    "submit_many_per_s": Goal("durable", "10,000 runs in one call", "/s", at_least=100_000),
+    "submit_p99_under_drain_ms": Goal(
+        "durable",
+        "single submits of 3 processes, without a pause, while 2 workers drain flat out: p99",
+        "ms",
+        at_most=10,
+    ),
+    "latency_p50_ms": Goal(
+        "durable",
+        "submit in one process to start in a worker, idle system, FULL: p50",
+        "ms",
+        at_most=1,
+    ),
+    "latency_p99_ms": Goal("durable", "the same: p99", "ms", at_most=3),
+    "backlog_growth": Goal(
+        "durable", "claim-to-record rate at 1,000,000 pending ÷ at 1,000", at_least=0.8
+    ),
+    "history_growth": Goal(
+        "durable", "the same with 2,000,000 ended runs ÷ with none", at_least=0.9
+    ),
+    "held_growth": Goal(
+        "durable",
+        "10,000 free runs beside 100,000 that wait for one `Limit(1, …)` ÷ without those",
+        at_least=0.9,
+    ),
+    "held_max_ms": Goal(
+        "durable",
+        "longest transaction while 20,000 runs follow each other on two keys at once",
+        "ms",
+        at_most=10,
+    ),
+    "limit_cost": Goal("durable", "drain with a limit over 1,000 keys ÷ without", at_least=0.9),
+    "rescue_child_s": Goal(
+        "durable", "kill −9 of a child process: until its run is running again", "s", at_most=0.5
+    ),
+    "rescue_worker_s": Goal(
+        "durable", "kill −9 of a worker beside another one: the same", "s", at_most=2
+    ),
+    "idle_cpu_percent": Goal(
+        "durable", "an idle worker with the thread executor over 20 s", "%", at_most=0.2
+    ),
+    "idle_rss_mb": Goal("durable", "its resident memory", "MB", at_most=30),
 }
 
 

@@ -14,14 +14,20 @@ from pathlib import Path
 PEERS = Path(__file__).resolve().parent
 
 
+class NotInstalled(SystemExit):
+    """An environment could not be made."""
+
+
 def environment(name: str) -> str:
     """Return the Python of a peer's environment, which is made when it is not there."""
-    folder = PEERS / name
-    requirements = folder / "requirements.txt"
-    home = folder / ".venv"
+    wanted = (PEERS / name / "requirements.txt").read_text("utf-8")
+    return made(name, PEERS / name / ".venv", wanted)
+
+
+def made(name: str, home: Path, wanted: str) -> str:
+    """Return the Python of the environment in ``home`` that holds these requirements."""
     scripts = "Scripts" if os.name == "nt" else "bin"
     python = home / scripts / "python"
-    wanted = requirements.read_text("utf-8")
     stamp = home / "ready.txt"
     if stamp.exists() and stamp.read_text("utf-8") == wanted:
         return str(python)
@@ -29,10 +35,10 @@ def environment(name: str) -> str:
     try:
         run(sys.executable, "-m", "venv", "--clear", str(home))
         quiet = ("-m", "pip", "--disable-pip-version-check", "--quiet", "install")
-        run(str(python), *quiet, "-r", str(requirements))
+        run(str(python), *quiet, *wanted.split())
     except subprocess.CalledProcessError as error:
-        raise SystemExit(
-            f"{name} could not be installed from its {requirements.name}; "
+        raise NotInstalled(
+            f"{name} could not be installed ({', '.join(wanted.split())}); "
             f"is a package index in reach?\n{error.stderr}"
         ) from None
     (home / ".gitignore").write_text("*\n", "utf-8")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from . import errors as errors
+    from .domain.adaptive import Adaptive as Adaptive
     from .domain.command import Command as Command
     from .domain.command import CommandResult as CommandResult
     from .domain.limits import Limit as Limit
@@ -13,15 +14,19 @@ if TYPE_CHECKING:
     from .domain.policy import Retry as Retry
     from .domain.states import Reason as Reason
     from .domain.states import State as State
+    from .domain.unique import Unique as Unique
     from .errors import AbreastError as AbreastError
+    from .errors import Backoff as Backoff
     from .errors import Busy as Busy
     from .errors import Cancelled as Cancelled
     from .errors import TimedOut as TimedOut
+    from .interfaces.app import App as App
     from .interfaces.report import Report as Report
     from .interfaces.run import Run as Run
     from .interfaces.run import current_run as current_run
     from .interfaces.run import progress as progress
     from .interfaces.runner import Runner as Runner
+    from .interfaces.steps import step as step
     from .interfaces.tasks import task as task
 
 __version__ = "0.1.0"
@@ -29,6 +34,9 @@ __version__ = "0.1.0"
 # Public names and where they live; a name is imported when it is first used.
 _HOMES = {
     "AbreastError": "errors",
+    "Adaptive": "domain.adaptive",
+    "App": "interfaces.app",
+    "Backoff": "errors",
     "Busy": "errors",
     "Cancelled": "errors",
     "Command": "domain.command",
@@ -42,14 +50,19 @@ _HOMES = {
     "Runner": "interfaces.runner",
     "State": "domain.states",
     "TimedOut": "errors",
+    "Unique": "domain.unique",
     "current_run": "interfaces.run",
     "errors": "errors",
     "progress": "interfaces.run",
+    "step": "interfaces.steps",
     "task": "interfaces.tasks",
 }
 
 __all__ = [
     "AbreastError",
+    "Adaptive",
+    "App",
+    "Backoff",
     "Busy",
     "Cancelled",
     "Command",
@@ -63,9 +76,11 @@ __all__ = [
     "Runner",
     "State",
     "TimedOut",
+    "Unique",
     "current_run",
     "errors",
     "progress",
+    "step",
     "task",
 ]
 

@@ -6,17 +6,19 @@ of a run can be ended, not descendants that left it. Windows has no process exec
 
 from __future__ import annotations
 
+import functools
+import importlib
 import os
 import select
 import signal
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 from .errors import UsageError
 
 LINUX = sys.platform == "linux"
-_PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
+_PR_SET_PDEATHSIG, _PR_SET_NAME, _PR_SET_CHILD_SUBREAPER = 1, 15, 36
 
 
 def require_posix(what: str) -> None:
@@ -31,7 +33,7 @@ def require_posix(what: str) -> None:
 # -- ties between a process, its parent and its descendants ----------------------------------
 
 
-def _prctl(option: int, value: int) -> bool:
+def _prctl(option: int, value: int | bytes) -> bool:
     if not LINUX:
         return False
     import ctypes
@@ -49,6 +51,29 @@ def die_with(parent: int) -> None:
     _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:  # it went before the kernel knew
         os._exit(1)
+
+
+def set_title(text: str) -> bool:
+    """Let the process table show what this process does.
+
+    With the package ``setproctitle`` ``ps aux`` shows the whole text. False: it is not there, and
+    only the name of the process (``ps -e``, ``top``) has changed, to the first 15 characters.
+    """
+    setter = _title_setter()
+    if setter is not None:
+        setter(text)
+        return True
+    _prctl(_PR_SET_NAME, text.encode("utf-8", "replace")[:15])
+    return False
+
+
+@functools.cache
+def _title_setter() -> Callable[[str], None] | None:
+    try:
+        setter: Callable[[str], None] = importlib.import_module("setproctitle").setproctitle
+    except ImportError:
+        return None
+    return setter
 
 
 def childless() -> bool:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from .domain.limits import Usage
     from .domain.model import Attempt, Change, Progress, Run, Traits
     from .domain.states import Reason
+    from .errors import StoreError
 
 
 class Clock(Protocol):
@@ -123,8 +124,9 @@ class Listener(Protocol):
 class Store(Protocol):
     """Where runs live. It locks, loads, asks :mod:`abreast.domain.decide`, applies, commits.
 
-    A store holds rows and no rules. Every verb is one transaction and returns the changes it
-    applied, in order. The engine calls with its lock held.
+    A store holds rows and no rules. The verbs of one turn of the engine are one transaction, which
+    ``end_turn`` commits; each returns the changes it applied, in order. The engine calls with its
+    lock held.
 
     Attributes: ``unfinished`` runs that have not ended; ``running`` runs; ``next_at`` the time
     at which :meth:`due` has something to do (inf: never); ``to_stop`` running runs that were asked
@@ -160,6 +162,24 @@ class Store(Protocol):
 
     def held_by(self, run: Run) -> Usage | None: ...
 
-    def note_progress(self, run: Run, attempt: int, progress: Progress) -> None: ...
+    def note_progress(self, run: Run, attempt: int, progress: Progress, now: float = 0.0) -> bool:
+        """Keep progress. True: a turn is needed soon to write it down."""
+        ...
 
     def usages(self) -> list[Usage]: ...
+
+    def end_turn(self) -> None:
+        """Put on record what the verbs since the last call have done.
+
+        Raises :class:`~abreast.errors.StoreError` when that is impossible; so may every verb.
+        """
+        ...
+
+    def trouble_of(self, error: BaseException) -> StoreError | None:
+        """What a verb raised, as an error of the store a person can act on; None: it is not."""
+        ...
+
+    def undo_turn(self, reports: Sequence[Attempt]) -> None:
+        """Forget what the verbs have done since the last ``end_turn``. ``reports`` will be settled
+        again: their runs are running as before."""
+        ...

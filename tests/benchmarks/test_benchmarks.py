@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import subprocess
@@ -67,6 +68,21 @@ def test_the_whole_set_produces_every_key(tmp_path: Path) -> None:
         assert figure["min"] <= figure["median"] <= figure["max"]
 
 
+@pytest.mark.needs("posix")
+def test_a_durable_submit_is_measured_beside_bare_sqlite(tmp_path: Path) -> None:
+    found = figures("durable.py", tmp_path, "--only", "submit_vs_raw_sqlite")
+    assert found["submit_vs_raw_sqlite"]["median"] > 0
+
+
+def test_a_bound_may_be_a_part_of_another_figure(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    goal = importlib.import_module("goals").GOALS["process_e2e_per_s"]
+    assert goal.reach == "≥ 0.4 of `e2e_per_s`"
+    assert goal.reached(50, {"e2e_per_s": 100}) is True
+    assert goal.reached(30, {"e2e_per_s": 100}) is False
+    assert goal.reached(30, {}) is None
+
+
 @pytest.mark.timeout(300)
 @pytest.mark.needs("packages")
 def test_concurra_is_measured_in_its_own_environment(tmp_path: Path) -> None:
@@ -80,12 +96,15 @@ def test_only_the_named_keys_are_measured(tmp_path: Path) -> None:
     assert list(found) == ["chain_vs_graphlib", "limit_time"]
 
 
-@pytest.mark.parametrize("script", ["run.py", "runner.py", "processes.py", "footprint.py"])
+@pytest.mark.parametrize(
+    "script", ["run.py", "runner.py", "processes.py", "footprint.py", "durable.py"]
+)
 def test_an_unknown_key_is_refused_with_the_known_ones(script: str) -> None:
     done = call(script, "--only", "no_such_key")
     assert done.returncode != 0
     assert "no key 'no_such_key'" in done.stderr
     known = {"processes.py": "fresh_vs_forkserver", "footprint.py": "import_ms"}
+    known["durable.py"] = "e2e_per_s"
     assert known.get(script, "flat_vs_threadpool") in done.stderr
 
 

@@ -16,7 +16,7 @@ C, F, X, K = State.COMPLETED, State.FAILED, State.CANCELLED, State.SKIPPED
 PAIRS = {
     *((B, S), (B, P), (B, F), (B, X), (B, K)),
     *((S, P), (S, F), (S, X), (S, K)),
-    *((P, R), (P, F), (P, X), (P, K)),
+    *((P, R), (P, S), (P, F), (P, X), (P, K)),  # P, S: its start is put off
     *((R, C), (R, S), (R, P), (R, F), (R, X)),
 }
 

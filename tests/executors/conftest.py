@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import select
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,10 @@ from abreast.domain.model import Attempt, Run, Task
 from abreast.domain.states import Reason
 from abreast.executors.command import CommandExecutor
 from abreast.executors.process import ProcessExecutor
+from abreast.executors.runlog import RunLog
 from abreast.testing.executor_suite import WAIT_S, Gate, Pipe, RecordingHost
+
+STAMPED = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z (.*)")
 
 
 class Watch:
@@ -55,7 +60,7 @@ class Bench:
         fn: Any,
         *args: Any,
         kwargs: Mapping[str, Any] | None = None,
-        log: Path | None = None,
+        log: Path | RunLog | None = None,
         fresh: bool = False,
     ) -> Attempt:
         self.runs += 1
@@ -65,7 +70,8 @@ class Bench:
         run = Run(self.runs, task, args, kwargs or {}, 0.0, None, f"label {self.runs}")
         run.attempt = 3
         attempt = Attempt(run, 3, args, kwargs or {}, self.host)
-        attempt.log = None if log is None else str(log)
+        there: Any = attempt
+        there.log = str(log) if isinstance(log, Path) else log
         return attempt
 
     def start(self, fn: Any, *args: Any, **how: Any) -> Attempt:
@@ -97,6 +103,37 @@ def commands(tmp_path: Path) -> Iterator[Bench]:
     executor = CommandExecutor(2)
     yield Bench(executor, tmp_path)
     executor.close(0.0)
+
+
+class Logs:
+    """Logs of runs in a folder that does not exist yet."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def new(self, name: str = "log", cap_bytes: int = 10_000_000) -> RunLog:
+        return RunLog(str(self.folder / name), cap_bytes)
+
+    def text(self, name: str = "log") -> str:
+        return (self.folder / name).read_text()
+
+    def lines(self, name: str = "log") -> list[str]:
+        """The lines of a log without their times, which are checked."""
+        found = [STAMPED.fullmatch(line) for line in self.text(name).splitlines()]
+        assert all(found), self.text(name)
+        return [match[1] for match in found if match is not None]
+
+    def wait_for(self, words: str, name: str = "log") -> None:
+        """Return when a log contains ``words``; fails after ``WAIT_S`` seconds."""
+        until = time.monotonic() + WAIT_S
+        while not (self.folder / name).exists() or words not in self.text(name):
+            assert time.monotonic() < until, f"{words!r} is not in the log"
+            os.sched_yield()
+
+
+@pytest.fixture
+def logs(tmp_path: Path) -> Logs:
+    return Logs(tmp_path / "logs")
 
 
 @pytest.fixture

@@ -14,9 +14,9 @@ from abreast.executors.process import ProcessExecutor
 from abreast.executors.thread import ThreadExecutor
 from abreast.ports import Executor, Host
 from abreast.testing import executor_tasks as tasks
+from abreast.testing.executor_output import OutputSuite
 from abreast.testing.executor_suite import (
     BlockingFunctionSuite,
-    ExecutorSuite,
     FunctionExecutorSuite,
     IsolatedFunctionSuite,
 )
@@ -64,12 +64,17 @@ class OneAtATime:
         self.inner.abandon(attempt)
 
 
-class TestThread(BlockingFunctionSuite):
+class Printing(OutputSuite, FunctionExecutorSuite):
+    def make_print(self, text: str) -> tuple[Task, tuple[Any, ...]]:
+        return self.make_task(tasks.say), (text,)
+
+
+class TestThread(Printing, BlockingFunctionSuite):
     def make_executor(self, size: int) -> Executor:
         return OneAtATime(size)
 
 
-class TestCoroutine(FunctionExecutorSuite):
+class TestCoroutine(Printing):
     def make_executor(self, size: int) -> Executor:
         return CoroutineExecutor()
 
@@ -83,8 +88,11 @@ class TestCoroutine(FunctionExecutorSuite):
     def make_hold(self, started: str, release: str) -> tuple[Task, tuple[Any, ...]]:
         return self.make_task(tasks.hold_awaiting), (started, release)
 
+    def make_print(self, text: str) -> tuple[Task, tuple[Any, ...]]:
+        return self.make_task(tasks.say_awaiting), (text,)
 
-class TestProcess(IsolatedFunctionSuite):
+
+class TestProcess(Printing, IsolatedFunctionSuite):
     def make_executor(self, size: int) -> Executor:
         return ProcessExecutor(size)
 
@@ -99,7 +107,7 @@ class TestProcessWithCoroutines(TestCoroutine):
         return ProcessExecutor(size)
 
 
-class TestCommand(ExecutorSuite):
+class TestCommand(OutputSuite):
     def make_executor(self, size: int) -> Executor:
         return CommandExecutor(size)
 
@@ -113,3 +121,9 @@ class TestCommand(ExecutorSuite):
     def make_hold(self, started: str, release: str) -> tuple[Task, tuple[Any, ...]]:
         line = "echo $$ > $1; read line < $2"
         return Task("hold", Command(shell=line)), (started, release)
+
+    def make_print(self, text: str) -> tuple[Task, tuple[Any, ...]]:
+        return Task("say", Command("printf", "%s\n")), (text,)
+
+    def make_silence(self) -> tuple[Task, tuple[Any, ...]]:
+        return Task("true", Command("true")), ()

@@ -11,7 +11,11 @@ from typing import Any
 
 import pytest
 
-from abreast import Busy, Limit, Report, Run, Runner, errors
+from abreast import Busy, Limit, Report, Retry, Run, Runner, errors
+from abreast.domain.adaptive import Adaptive
+from abreast.domain.keys import ARGS
+from abreast.domain.unique import Unique
+from abreast.errors import Backoff
 
 pytestmark = pytest.mark.timeout(40)
 
@@ -709,3 +713,162 @@ def test_needs_and_limits_together() -> None:
         runner.add(units.hold, "x", needs={"cpu": 1}, limits=Limit(2, "/x"))
     assert finish(runner).ok
     assert units.most["x"] <= 2
+
+
+# -- the same work -----------------------------------------------------------------------------
+
+
+def test_the_same_work_is_the_same_run(gate: threading.Event) -> None:
+    runner = Runner(4, progress=False)
+    occupied = Occupied(gate)
+    first = runner.add(occupied, 1, unique=True)
+    assert runner.add(occupied, 1, unique=True) is first
+    assert runner.add(occupied, 2, unique=True) is not first
+    runner.start()
+    assert runner.add(occupied, 1, unique=True) is first
+    gate.set()
+    report = finish(runner)
+    assert [end(run) for run in report.values()] == ["completed", "completed"]
+
+
+def test_a_dependency_on_a_known_run() -> None:
+    runner = Runner(2, progress=False)
+    one = runner.add(lambda: 20, name="one", unique=Unique(""))
+    two = runner.add(lambda: 30, name="one", unique=Unique(""))
+    both = runner.add(lambda a, b: a + b, one, two)
+    assert finish(runner).ok
+    assert (both.result(), two is one) == (40, True)
+
+
+def test_the_newest_arguments_win() -> None:
+    seen = []
+    runner = Runner(1, progress=False)
+    for number in range(3):
+        runner.add(seen.append, number, name="note", unique=Unique("", then="replace"))
+    assert finish(runner).ok
+    assert seen == [2]
+
+
+def test_a_duplicate_can_be_refused_or_recorded(gate: threading.Event) -> None:
+    runner = Runner(1, progress=False)
+    first = holding(runner, gate, name="x", unique=Unique(""))
+    with pytest.raises(Busy) as refused:
+        runner.add(nothing, name="x", unique=Unique("", then="fail"))
+    assert refused.value.holder == first.label
+    skipped = runner.add(nothing, name="x", unique=Unique("", then="skip"))
+    gate.set()
+    finish(runner)
+    assert end(skipped) == "skipped(duplicate)"
+    assert len(runner.runs) == 2
+
+
+def test_unique_work_cannot_come_after_what_is_not_there_yet() -> None:
+    runner = Runner(1, progress=False)
+    with pytest.raises(errors.UsageError, match=r"'x' is unique.*no run 'later' yet"):
+        runner.add(nothing, name="x", unique=True, after="later")
+    runner.add(nothing, label="later")
+    assert finish(runner).ok
+    assert len(runner.runs) == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "text"),
+    [
+        ({"unique": "yes"}, errors.WrongType, "unique must be True or a Unique"),
+        ({"unique": Unique("{zzz}")}, errors.UsageError, r"key of Unique names \{zzz\}"),
+        ({"fair_by": "tenant"}, errors.UsageError, "fair_by 'tenant' names no parameter"),
+        ({"fair_by": 5}, errors.WrongType, "fair_by must be a str"),
+        ({"fair_by": "{zzz}"}, errors.UsageError, r"fair_by names \{zzz\}"),
+        ({"expires": "soon"}, errors.UsageError, "expires 'soon' is not a duration"),
+        ({"deadline": -1}, errors.UsageError, "deadline must be 0 or more"),
+        ({"nice": 20}, errors.UsageError, "nice must be from -20 to 19"),
+        ({"nice": "low"}, errors.WrongType, "nice must be a whole number"),
+    ],
+)
+def test_options_that_cannot_be(options: Any, error: type[Exception], text: str) -> None:
+    def plain(tenant: str = "") -> None:
+        pass
+
+    runner = Runner(1, progress=False)
+    with pytest.raises(error, match=text):
+        runner.add(plain, **options)
+    with pytest.raises(error, match=text):
+        runner.map(plain, ["a"], **options)
+    finish(runner)
+
+
+# -- turns, levels, times ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("limits", [None, 1])
+def test_tenants_take_turns(limits: int | None) -> None:
+    order: list[str] = []
+
+    def serve(tenant: str) -> None:
+        order.append(tenant)
+
+    runner = Runner(1, progress=False)
+    runner.map(serve, "aaaabbc", fair_by="{tenant}", limits=limits)
+    assert finish(runner).ok
+    assert "".join(order) == "abcabaa"
+
+
+def test_an_adaptive_limit_begins_low_and_rises() -> None:
+    units, together = Units(), threading.Barrier(3)
+
+    def work(number: int) -> None:
+        if number >= 12:
+            together.wait(10)  # three at once
+        units.hold("x")
+
+    runner = Runner(8, progress=False)
+    runner.map(work, range(15), limits=Limit(Adaptive(1, 3)))
+    assert finish(runner).ok
+    assert units.most["x"] == 3
+
+
+def test_backoff_is_no_failure() -> None:
+    calls: list[int] = []
+
+    def work() -> str:
+        calls.append(1)
+        if len(calls) < 4:
+            raise Backoff(0.01)
+        return "done"
+
+    runner = Runner(1, progress=False)
+    run = runner.add(work)
+    finish(runner)
+    assert (run.result(), len(calls)) == ("done", 4)
+
+
+def test_a_run_that_waits_too_long_expires(gate: threading.Event) -> None:
+    runner = Runner(1, progress=False)
+    holding(runner, gate)
+    late = runner.add(nothing, expires=0.05)
+    after = runner.add(nothing, after=[late])
+    with pytest.raises(errors.Skipped, match="it expired"):
+        late.result(10)
+    assert (end(late), end(after)) == ("skipped(expired)", "skipped(dependency)")
+    gate.set()
+    finish(runner)
+
+
+def test_no_try_begins_after_the_deadline() -> None:
+    def work() -> None:
+        raise ValueError("no")
+
+    runner = Runner(1, progress=False)
+    run = runner.add(work, retry=Retry(50, 30), deadline=20)
+    finish(runner)
+    assert (end(run), run.attempts) == ("failed(error)", 1)
+
+
+def test_a_limit_per_value_of_all_arguments() -> None:
+    units = Units()
+    runner = Runner(8, progress=False)
+    for _ in range(5):
+        runner.add(units.hold, "a", limits=Limit(1, ARGS))
+        runner.add(units.hold, "b", limits=Limit(1, ARGS))
+    assert finish(runner).ok
+    assert units.most == {"a": 1, "b": 1}

@@ -39,11 +39,27 @@ def _worth_a_look(items: Iterable[Any]) -> bool:
     return any(kind in _CONTAINERS or issubclass(kind, Run) for kind in set(map(type, items)))
 
 
+def present(run: Run) -> Run:
+    """Return the run that stands for this one: itself, or the known one it has joined."""
+    while run.extra is not None and run.extra.joined is not None:
+        run = run.extra.joined
+    return run
+
+
+def follow_joined(run: Run) -> None:
+    """Let a run come after the known runs instead of those that have joined them."""
+    after = tuple(dict.fromkeys(map(present, run.after)))
+    if after != run.after:
+        run.after = after
+        if run.extra is not None:
+            run.extra.soft = tuple(map(present, run.extra.soft))
+
+
 def with_results(value: Any) -> Any:
     """Return ``value`` with every run inside replaced by its result; unchanged parts stay the same
     objects."""
     if isinstance(value, Run):
-        return value.value
+        return present(value).value
     kind = type(value)
     if kind not in _CONTAINERS or next(runs_in(value), None) is None:
         return value

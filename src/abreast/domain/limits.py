@@ -12,7 +12,11 @@ from enum import IntEnum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..errors import UsageError, WrongType
+from .adaptive import Adaptive as Adaptive
+from .adaptive import units
+from .keys import Template, text_of
 from .policy import Duration, seconds
+from .states import ENDED
 
 if TYPE_CHECKING:
     from .model import Run, Task
@@ -39,10 +43,11 @@ class Limit:
 
     Parameters
     ----------
-    n : int or callable
+    n : int, callable or Adaptive
         Units there are. A callable gets the arguments of the run and returns an int.
     key : str
-        ``""`` counts this task. ``"{tenant}"`` counts per value of the argument ``tenant``.
+        ``""`` counts this task. ``"{tenant}"`` counts per value of the argument ``tenant``,
+        ``ARGS`` (``"{*}"``) per value of all arguments.
         ``"/openai"`` is a pool shared by all tasks that name it, ``"/openai/{tenant}"`` shared
         and partitioned.
     per : duration, optional
@@ -64,7 +69,7 @@ class Limit:
 
     def __init__(
         self,
-        n: int | Callable[..., int],
+        n: int | Callable[..., int] | Adaptive,
         key: str = "",
         *,
         per: Duration | None = None,
@@ -72,7 +77,8 @@ class Limit:
         waiting: int | None = None,
         then: str = "wait",
     ) -> None:
-        _whole("Limit: n", n, least=1)
+        if not isinstance(n, Adaptive):
+            _whole("Limit: n", n, least=1)
         _whole("Limit: cost", cost, least=0)
         if not isinstance(key, str):
             raise WrongType(
@@ -84,14 +90,20 @@ class Limit:
             raise UsageError(
                 f"Limit: then must be one of {', '.join(map(repr, _THEN))}, not {then!r}"
             )
-        if isinstance(n, int) and isinstance(cost, int) and cost > n:
-            raise UsageError(f"Limit: one run costs {cost} units but there are only {n}")
-        self.n: float | Callable[..., int] = n
+        fewest = n.lo if isinstance(n, Adaptive) else n
+        if isinstance(fewest, int) and isinstance(cost, int) and cost > fewest:
+            raise UsageError(f"Limit: one run costs {cost} units but there are only {fewest}")
+        self.n: float | Callable[..., int] | Adaptive = n
         self.key = key
         self.per = None if per is None else seconds(per, "Limit: per")
         self.cost: float | Callable[..., int] = cost
         self.then = _THEN[then]
         self.waiting = _PLACES[self.then] if waiting is None else waiting
+
+    @property
+    def adaptive(self) -> bool:
+        """Whether the number of units follows what the runs meet."""
+        return isinstance(self.n, Adaptive)
 
     @classmethod
     def of_pool(cls, name: str, size: float, amount: float) -> Limit:
@@ -129,6 +141,7 @@ class Claim(NamedTuple):
     cost: float
     places: int | None
     then: Then
+    lo: float | None = None  # with an Adaptive: there are from lo to n units
 
 
 class Usage:
@@ -138,16 +151,45 @@ class Usage:
     enough.
     """
 
-    __slots__ = ("held", "holders", "key", "line", "parked", "per", "watched")
+    __slots__ = ("cut", "held", "holders", "key", "level", "line", "parked", "per", "streak",
+                 "usual", "watched")  # fmt: skip
 
     def __init__(self, key: str, per: float | None) -> None:
         self.key = key
         self.per = per
         self.held: float = 0
         self.watched = False
-        self.holders: dict[Run, float] = {}  # running runs, oldest first
-        self.line: dict[Run, None] = {}  # admitted runs that wait, oldest first
+        self.holders: dict[Run, float] = {}  # runs whose units have not returned
+        self.line: dict[Run, None] = {}  # admitted runs that wait
         self.parked: list[Any] = []  # the store's heap of lanes blocked on this key
+        # of an Adaptive size, see adaptive.Level
+        self.level: float | None = None
+        self.streak = 0
+        self.usual: float | None = None
+        self.cut: float | None = None
+
+    def waiting(self) -> list[Run]:
+        """The runs in line, who came first first."""
+        return sorted(self.line, key=_since)
+
+    def holding(self) -> list[Run]:
+        """The running runs that hold units, who started first first."""
+        return sorted((run for run in self.holders if run.state not in ENDED), key=_started)
+
+    def holder(self) -> Run | None:
+        """Return who is to be named when the key is full: the first holder, else who waits."""
+        for runs in (self.holding(), sorted(self.holders, key=_started), self.waiting()):
+            if runs:
+                return runs[0]
+        return None
+
+
+def _since(run: Run) -> tuple[float, int]:
+    return run.ready, run.id
+
+
+def _started(run: Run) -> tuple[float, int]:
+    return run.started or 0.0, run.id
 
 
 Pairs = Sequence[tuple[Claim, Usage]]
@@ -156,9 +198,16 @@ Pairs = Sequence[tuple[Claim, Usage]]
 def blocked_on(pairs: Pairs) -> Usage | None:
     """Return the first key without room for its claim, or None when all units can be taken."""
     for claim, usage in pairs:
-        if usage.held + claim.cost > claim.n:
+        if usage.held + claim.cost > claim.n or (
+            claim.lo is not None and not has_room(claim, usage)
+        ):
             return usage
     return None
+
+
+def has_room(claim: Claim, usage: Usage) -> bool:
+    """Tell whether the units of a claim can be taken now."""
+    return usage.held + claim.cost <= units(claim, usage)
 
 
 class Verdict(NamedTuple):
@@ -191,12 +240,13 @@ def at_the_door(pairs: Pairs) -> Verdict:
         if strictest is None or claim.then > strictest[0].then:
             strictest = (claim, usage)
         if claim.then is Then.REPLACE:
-            out.update(dict.fromkeys(_beyond(claim, usage)[:1] or list(usage.line)[:1]))
+            out.update(dict.fromkeys(_beyond(claim, usage)[:1] or usage.waiting()[:1]))
         elif claim.then is Then.CANCEL:
-            victims = [run for run in usage.holders if run.asked is None]
+            holding = usage.holding()
+            victims = [run for run in holding if run.asked is None]
             waiting = _beyond(claim, usage)
-            out.update(dict.fromkeys(waiting if victims else list(usage.line)))
-            if len(victims) == len(usage.holders):  # nobody is on the way out yet
+            out.update(dict.fromkeys(waiting if victims else usage.waiting()))
+            if len(victims) == len(holding):  # nobody is on the way out yet
                 stop.update(dict.fromkeys(victims[:1]))
     if strictest is None:
         return ADMITTED
@@ -207,7 +257,7 @@ def at_the_door(pairs: Pairs) -> Verdict:
 
 
 def _full(claim: Claim, usage: Usage) -> bool:
-    if usage.held + claim.cost + _in_line(usage) <= claim.n:
+    if usage.held + claim.cost + _in_line(usage) <= units(claim, usage):
         return False
     if claim.then is Then.CANCEL:
         return True  # even with a free waiting place somebody running has to go
@@ -220,9 +270,9 @@ def _in_line(usage: Usage) -> float:
 
 def _beyond(claim: Claim, usage: Usage) -> list[Run]:
     """Runs in line for which there will be no unit even once all before them have started."""
-    room = claim.n - usage.held
+    room = units(claim, usage) - usage.held
     beyond = []
-    for run in usage.line:
+    for run in usage.waiting():
         cost = cost_of(run, usage)
         if cost <= room:
             room -= cost
@@ -273,40 +323,27 @@ class Keys:
 
 
 class _Maker:
-    __slots__ = ("_parts", "_prefix", "_simple", "_tail", "fixed", "limit", "task")
+    __slots__ = ("_prefix", "_simple", "_template", "fixed", "limit", "task")
 
     def __init__(self, limit: Limit, task: Task) -> None:
         self.limit = limit
         self.task = task
         shared = limit.key.startswith("/")
         self._prefix = "" if shared else task.name + ("/" if limit.key else "")
-        self._parts: list[tuple[str, Callable[..., object]]] = []
-        self._tail = ""
-        from string import Formatter  # seldom needed, and not cheap to import
-
-        try:
-            pieces = list(Formatter().parse(limit.key))
-        except ValueError as error:
-            raise UsageError(
-                f"task {task.name!r}: the limit's key {limit.key!r} is no template: {error}"
-            ) from None
-        for text, field, _, _ in pieces:  # "{{" and "}}" come as pieces of text without a field
-            self._tail += text
-            if field is not None:
-                self._parts.append((self._tail, _reader(field, task)))
-                self._tail = ""
-        plain = isinstance(limit.n, (int, float)) and isinstance(limit.cost, (int, float))
+        self._template = template = Template(limit.key, task)
+        plain = isinstance(limit.n, (int, float, Adaptive)) and isinstance(limit.cost, (int, float))
         self.fixed: Claim | None = None
         # the usual template has one field and plain amounts
-        self._simple = self._parts[0][1] if plain and len(self._parts) == 1 else None
-        if plain and not self._parts:
-            self.fixed = self._claim(self._prefix + self._tail, limit.n, limit.cost)
+        self._simple = template.parts[0][1] if plain and len(template.parts) == 1 else None
+        if plain and not template.parts:
+            self.fixed = self._claim(self._prefix + template.tail, limit.n, limit.cost)
 
     def values(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> object:
         if self._simple is not None:
-            return str(self._simple(args, kwargs))
+            value = self._simple(args, kwargs)
+            return value if type(value) is str else text_of(value)
         n, cost = self._amounts(args, kwargs)
-        return (n, cost, *(str(read(args, kwargs)) for _, read in self._parts))
+        return (n, cost, *(text_of(read(args, kwargs)) for _, read in self._template.parts))
 
     def _amounts(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[Any, Any]:
         n, cost = self.limit.n, self.limit.cost
@@ -318,12 +355,13 @@ class _Maker:
     def claim(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Claim:
         if self.fixed is not None:
             return self.fixed
-        key = self._prefix
-        for text, read in self._parts:
-            key += text + str(read(args, kwargs))
-        return self._claim(key + self._tail, *self._amounts(args, kwargs))
+        key = self._prefix + self._template.fill(args, kwargs)
+        return self._claim(key, *self._amounts(args, kwargs))
 
     def _claim(self, key: str, n: Any, cost: Any) -> Claim:
+        lo = None
+        if isinstance(n, Adaptive):
+            n, lo = n.hi, n.lo
         for name, value in (("n", n), ("cost", cost)):
             if isinstance(value, bool) or not isinstance(value, (int, float)) or value < 0:
                 raise UsageError(
@@ -334,45 +372,9 @@ class _Maker:
             raise UsageError(
                 f"task {self.task.name!r} needs {cost:g} units of {key!r}, but there are only {n:g}"
             )
-        return Claim(key, self.limit.per, n, cost, self.limit.waiting, self.limit.then)
-
-
-def _reader(field: str, task: Task) -> Callable[..., object]:
-    """Return a function of (args, kwargs) that reads one parameter of the task."""
-    name = field.split(".", 1)[0].split("[", 1)[0]
-    position, default, names = _parameter(task, name)
-    if position is None:
-        raise UsageError(
-            f"task {task.name!r}: the limit's key names {{{field}}}, but the task has no parameter "
-            f"{name!r}; it has {', '.join(names) or 'none'}"
-        )
-    at = position
-
-    def read(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> object:
-        if name in kwargs:
-            return kwargs[name]
-        return args[at] if 0 <= at < len(args) else default
-
-    if field == name:
-        return read
-    from string import Formatter
-
-    formatter = Formatter()
-    return lambda args, kwargs: formatter.get_field(field, (), {name: read(args, kwargs)})[0]
-
-
-def _parameter(task: Task, name: str) -> tuple[int | None, object, list[str]]:
-    import inspect  # costly to import, and only templates need it
-
-    fn = task.fn
-    if not callable(fn):
-        return None, None, []
-    parameters = inspect.signature(fn).parameters
-    for position, (known, parameter) in enumerate(parameters.items()):
-        if parameter.kind is parameter.VAR_KEYWORD:
-            return -1, None, list(parameters)  # whatever the caller passes by name
-        if known == name:
-            at = position if parameter.kind is not parameter.KEYWORD_ONLY else -1
-            default = None if parameter.default is parameter.empty else parameter.default
-            return at, default, list(parameters)
-    return None, None, list(parameters)
+        if lo is not None and cost > lo:
+            raise UsageError(
+                f"task {self.task.name!r} needs {cost:g} units of {key!r}, but there may be as few "
+                f"as {lo}"
+            )
+        return Claim(key, self.limit.per, n, cost, self.limit.waiting, self.limit.then, lo)

@@ -37,6 +37,7 @@ class Task:
     """A named callable or command plus its policy. Durations are seconds (float)."""
 
     __slots__ = (
+        "adaptive",
         "bounded",
         "deadline",
         "executor",
@@ -45,11 +46,13 @@ class Task:
         "fair_by",
         "fn",
         "fresh",
+        "keyed",
         "limits",
         "name",
         "needs",
         "nice",
         "on_crash",
+        "plain",
         "priority",
         "rated",
         "retry",
@@ -86,6 +89,10 @@ class Task:
         self.limits = limits
         self.bounded = any(limit.then for limit in limits)  # a newcomer may be refused
         self.rated = any(limit.per is not None for limit in limits)
+        self.adaptive = any(limit.adaptive for limit in limits)
+        self.keyed = bool(limits) or fair_by is not None  # its runs wait in lanes of their own
+        # its runs need nothing but a place in a line
+        self.plain = unique is None and fair_by is None and expires is None and deadline is None
         self.expected = expected
         self.on_crash = on_crash
         self.fresh = fresh
@@ -101,7 +108,8 @@ class Flow:
     """Runs that belong together: when they began to start, and whether they fail together.
 
     A durable flow (a graph, a batch) is itself a run: ``run`` is its record, which no executor
-    ever gets; it ends when the last of ``total`` children has ended.
+    ever gets; it ends when the last of ``total`` children has ended. The store counts the
+    children it takes in.
     """
 
     __slots__ = ("bad", "began", "ended", "fail_fast", "failed", "message", "owner", "run", "runs",
@@ -119,6 +127,11 @@ class Flow:
         self.message = ""  # what is going on in it now
         self.runs: list[Run] = []  # those the store has taken in
 
+    def become(self, run: Run) -> None:
+        """Make ``run`` the record of this flow. It is submitted with the first children."""
+        extra = run.extra = run.extra or Extra()
+        extra.flow, self.run = self, run
+
     def unended(self) -> list[Run]:
         """The runs of the flow that have not ended."""
         return [run for run in self.runs if run.state not in ENDED]
@@ -130,6 +143,8 @@ class Extra:
     expires: float | None = None  # when a run that has never started is skipped
     deadline: float | None = None  # when all attempts together have to have ended
     unique: str | None = None  # the key under which other submits find this run
+    joined: Run | None = None  # the known run that stands for this one, which was not made
+    flow: Flow | None = None  # the flow this run is the record of (run.flow: the one it belongs to)
     fair: str | None = None  # the value of fair_by
     turn = 0  # in which round of its lane's values it starts
     soft: tuple[Run, ...] = ()  # those of ``after`` that only have to end, in whatever way
@@ -293,7 +308,8 @@ class Attempt:
     abandoned = False  # a thread that would not end; its late report only returns units
     lent = False  # whether its slot is used by others while it waits for children
     hand: Any = None  # the hand it was given in, if it executes in a thread
-    log: str | None = None  # file that receives what the task prints
+    log: Any = None  # path or RunLog that receives what the task prints
+    origin: str | None = None  # URL of the store the run belongs to, for code in a child process
     # reported by the executor
     outcome: Outcome | None = None
     value: Any = None
@@ -326,6 +342,7 @@ class Change:
     trace: str | None = None
     due: float | None = None
     crashes = 0
+    backoffs = 0
 
     def __init__(
         self,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..domain.model import Attempt, Change, Run
 from ..domain.states import PENDING, RUNNING, Reason
@@ -37,13 +37,16 @@ class Claimer:
     ) -> None:
         self.pools: list[Pool] = []  # every executor belongs to one
         self.executors: dict[str, Executor] = {}
-        self.log_path: Callable[[Run], str | None] | None = None  # where an attempt's output goes
+        self.log_path: Callable[[Run], Any] | None = None  # where an attempt's output goes
+        self.origin: str | None = None  # the store that attempts belong to
         self._pool_of: dict[str, Pool] = {}
         self._host = host
         self._store = store
         self._deadlines = deadlines
         self._hands = hands
         self._later = later
+        self._given: list[tuple[Executor, Given, Pool]] = []  # to be started, once on record
+        self._answer: tuple[Given, Pool] | None = None  # likewise, by the thread that asks
 
     def add(self, executor: Executor, pool: Pool) -> None:
         """Make an executor available, with slots from ``pool``."""
@@ -72,7 +75,7 @@ class Claimer:
             for run in store.claim(pool.executors, 1, now):
                 answer = self._give(run, pool, now, asks, changes)
             if hand is not None and isinstance(answer, Hand):
-                size = hand.next_size(now)
+                size = max(hand.next_size(now), hands.size())
                 if size > 1 and not answer[0].run.fails_fast:
                     self._enlarge(answer, pool, size, now, changes)
         executors = pool.executors
@@ -82,6 +85,11 @@ class Claimer:
         if executors and pool.free > 0:
             for run in store.claim(executors, pool.free, now):
                 self._give(run, pool, now, None, changes)
+            size = hands.size()
+            if size > 1:
+                for _, given, _ in self._given:
+                    if isinstance(given, Hand) and not given[0].run.fails_fast:
+                        self._enlarge(given, pool, size, now, changes)
         return answer
 
     def _give(
@@ -97,11 +105,42 @@ class Claimer:
         if name == "thread":
             given = attempt.hand = Hand(attempt, now)
         if name == asks:
+            self._answer = given, pool
             return given
         if run.task.limits and isinstance(given, Hand):
             self._hands.give(given, now)  # units must not lie idle until a thread wakes up
-        self.executors[name].start(given)
+        self._given.append((self.executors[name], given, pool))
         return None
+
+    def give(self, run: Run, now: float, changes: list[Change]) -> None:
+        """Begin an attempt of a run that was claimed by itself."""
+        self._give(run, self._pool_of[run.task.executor], now, None, changes)
+
+    def start(self, now: float) -> None:
+        """The claims of this turn are on record: hand them to their executors."""
+        if self._answer is not None:
+            answer, self._answer = self._answer[0], None
+            if isinstance(answer, Hand):
+                answer.given = answer.mark = now
+        if self._given:
+            all_given, self._given = self._given, []
+            for executor, given, _ in all_given:
+                if isinstance(given, Hand):
+                    given.given = given.mark = now
+                executor.start(given)
+
+    def take_back(self) -> None:
+        """The claims of this turn could not be recorded: nobody has them."""
+        taken = [(given, pool) for _, given, pool in self._given]
+        if self._answer is not None:
+            taken.append(self._answer)
+        self._given, self._answer = [], None
+        for given, pool in taken:
+            pool.free += 1
+            for attempt in given if isinstance(given, Hand) else (given,):
+                attempt.run.trying = None
+            if isinstance(given, Hand):
+                self._hands.close(given)
 
     def _enlarge(
         self, hand: Hand, pool: Pool, size: int, now: float, changes: list[Change]
@@ -128,6 +167,12 @@ class Claimer:
             return None
         if self.log_path is not None:
             attempt.log = self.log_path(run)
-        if run.task.timeout is not None:
-            self._deadlines.add(now + run.task.timeout, attempt, Reason.TIMEOUT)
+        if self.origin is not None:
+            attempt.origin = self.origin
+        timeout, extra = run.task.timeout, run.extra
+        if extra is not None and extra.deadline is not None:
+            left = extra.deadline - now
+            timeout = left if timeout is None else min(timeout, left)
+        if timeout is not None:
+            self._deadlines.add(now + timeout, attempt, Reason.TIMEOUT)
         return attempt

@@ -12,30 +12,29 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from math import inf
 from threading import get_ident
 from typing import TYPE_CHECKING, Any
 
-from ..domain.model import Attempt, Change, Progress, Run
-from ..domain.states import Reason
+from ..domain.model import Attempt, Change, Progress
+from ..errors import StoreError
 from .attempt import finish
+from .calls import Calls, Note
 from .claimer import Claimer, Given
 from .deadlines import Deadlines
 from .hands import Hand, Hands
 from .keeper import Keeper
 from .notifier import Notifier
-from .pool import Pool
 from .sentry import Sentry
 
 if TYPE_CHECKING:
-    from ..domain.limits import Usage
-    from ..ports import Clock, Executor, Listener, Store
+    from ..ports import Clock, Store
 
-Message = Callable[[float], Sequence[Change]]
+_TRY_AGAIN_S = 0.5  # after a turn that the store could not record
 
 
-class Engine:
+class Engine(Calls):
     """Moves runs through a store and executors.
 
     Parameters
@@ -58,7 +57,13 @@ class Engine:
         self.store = store
         self.now = clock.now
         self.notifier = Notifier()
-        self._inbox: deque[Attempt | Hand | Message] = deque()
+        self._inbox: deque[Attempt | Hand | Note] = deque()
+        self._reports: list[Attempt] = []  # taken from the inbox, not yet on record
+        self._settled = 0  # how many of them the store has been told in this turn
+        self._notes: list[Note] = []  # carried out in this turn
+        self.trouble: StoreError | None = None  # why the last turn could not be recorded
+        self._again_at = inf
+        self._at_rest: list[Callable[[], bool]] = []
         self._lock = threading.Lock()
         self.broken: BaseException | None = None  # what a turn raised; it never should
         self._attendant = 0  # the thread that holds the lock
@@ -73,91 +78,6 @@ class Engine:
         self._sentry = sentry(self.attend, clock)
 
     # -- what callers use -------------------------------------------------------------------
-
-    def add_executor(self, executor: Executor, pool: Pool) -> None:
-        """Make an executor available to the tasks that ask for its name."""
-        executor.bind(self)
-        self._between_turns(lambda: self.claimer.add(executor, pool))
-
-    def when_ended(self, run: Run, call: Callable[[], None]) -> None:
-        """Call once when a run has ended; at once when it has already."""
-        self._between_turns(lambda: self.notifier.when_ended(run, call))
-
-    def forget(self, run: Run, call: Callable[[], None]) -> None:
-        """Take back :meth:`when_ended`."""
-        self._between_turns(lambda: self.notifier.forget(run, call))
-
-    def when_idle(self, call: Callable[[], None]) -> None:
-        """Call once when no run is left that has not ended; at once when that is so now."""
-        self._between_turns(
-            lambda: self.notifier.when_idle_once(call) if self.store.unfinished else call()
-        )
-
-    def watch(self, listener: Listener, catch_up: Callable[[], None] = lambda: None) -> None:
-        """Add a listener; ``catch_up`` is called before it can miss anything."""
-
-        def add() -> None:
-            catch_up()
-            self.notifier.add(listener)
-
-        self._between_turns(add)
-
-    def unwatch(self, listener: Listener) -> None:
-        """Remove a listener."""
-        self._between_turns(lambda: self.notifier.remove(listener))
-
-    def held_by(self, run: Run) -> Usage | None:
-        """The key that keeps a pending run from starting, or None."""
-        found: list[Usage | None] = []
-        self._between_turns(lambda: found.append(self.store.held_by(run)))
-        return found[0]
-
-    def _between_turns(self, what: Callable[[], object]) -> None:
-        """Do something while nothing changes."""
-        if self._attendant == get_ident():  # a callback of the turn that is under way
-            what()
-            self.store.telling = self.notifier.wanted
-            return
-
-        def message(now: float) -> Sequence[Change]:
-            what()
-            self.store.telling = self.notifier.wanted
-            return ()
-
-        self.post(message)
-
-    def open(self) -> None:
-        """Begin to start runs."""
-        self._between_turns(lambda: setattr(self, "_open", True))
-
-    def submit(self, runs: Sequence[Run]) -> None:
-        """Take in new runs; raises what the store raises (``Busy``, ``UsageError``)."""
-        failure: list[Exception] = []
-
-        def message(now: float) -> Sequence[Change]:
-            try:
-                changes = self.store.submit(runs, now)
-            except Exception as error:
-                failure.append(error)
-                return ()
-            if self.store.unfinished:
-                self.notifier.busy()
-            return changes
-
-        self.post(message)
-        if failure:
-            raise failure[0]
-
-    def cancel(self, runs: Iterable[Run], reason: Reason) -> None:
-        """End these runs: at once what has not started; what runs is asked to stop."""
-        self.post(lambda now: self.store.cancel(runs, reason, now))
-
-    def post(self, message: Message) -> None:
-        """Put a message into the inbox. It has been carried out on return, unless the caller is a
-        callback of the turn under way: then it is by the end of that."""
-        self._inbox.append(message)
-        if self._attendant != get_ident():
-            self.attend()
 
     def close(self, grace_s: float | None = None) -> None:
         """End the executors and the sentry. Nothing may be reported afterwards.
@@ -194,7 +114,11 @@ class Engine:
         self, attempt: Attempt, done: float, total: float | None = None, message: str = ""
     ) -> None:
         """Keep how far a run says it is."""
-        self.store.note_progress(attempt.run, attempt.number, Progress(done, total, message))
+        note = Progress(done, total, message)
+        if self.store.note_progress(attempt.run, attempt.number, note, self.now()) and (
+            self._lock.acquire(False)
+        ):
+            self._attend(None, None)  # somebody has to write it down before long
 
     # -- a parent that waits for its children gives its slot back meanwhile -----------------
 
@@ -247,16 +171,51 @@ class Engine:
 
     def next_deadline(self) -> float:
         """When :meth:`attend` has something to do although nothing was posted (inf: never)."""
-        return min(self._deadlines.next_at, self.store.next_at, self._hands.next_at)
+        return min(self._deadlines.next_at, self.store.next_at, self._hands.next_at, self._again_at)
 
     def _turn(self, asks: str | None, hand: Hand | None) -> Given | None:
         """Drain the inbox, record, hand out. The lock is held."""
         store = self.store
-        now = self.now()
         changes: list[Change] = []
+        began = self.now()
+        try:
+            answer = self._decide(began, asks, hand, changes)
+            store.end_turn()
+        except Exception as error:
+            trouble = store.trouble_of(error)
+            if trouble is None:
+                raise
+            self._undo(trouble)
+            return None
+        if self._reports:
+            self._reports, self._settled = [], 0
+        if self._notes:
+            self._notes = []
+        now = self.now()
+        self._hands.turned(now - began)
+        self.claimer.start(now)  # only now, because putting it on record may have taken time
+        if not store.running:
+            if not store.unfinished:
+                self.notifier.idle()
+            if self._at_rest:
+                self._at_rest = [call for call in self._at_rest if not call()]
+        if store.telling:
+            self.notifier.tell(changes)
+            store.telling = self.notifier.wanted
+        next_at = self.next_deadline()
+        if next_at < self._sentry.until:
+            self._sentry.watch(next_at)
+        return answer
+
+    def _decide(
+        self, now: float, asks: str | None, hand: Hand | None, changes: list[Change]
+    ) -> Given | None:
+        """Let the store decide about all that is to be done now; nothing is on record yet."""
+        store = self.store
         answer: Given | None = None
         self._drain(now, changes)
         if store.to_stop or self.next_deadline() <= now:
+            self._again_at = inf
             self._keep_time(now, changes)
         if self._open:
             now = self.now()  # not before the end of what made room
@@ -267,20 +226,27 @@ class Engine:
                     given = self.claimer.fill(pool, now, asks, hand, changes)
                     if given is not None:
                         answer, asks = given, None
-        if not store.running:
-            self._rest(now, changes)
-        if store.telling:
-            self.notifier.tell(changes)
-            store.telling = self.notifier.wanted
-        next_at = self.next_deadline()
-        if next_at < self._sentry.until:
-            self._sentry.watch(next_at)
+        if not store.running and self.keeper.abandoned:
+            self._end_stuck(now, changes)
         return answer
+
+    def _undo(self, error: StoreError) -> None:
+        """The store could not record the turn: nothing of it has happened, ends are told again."""
+        self.trouble = error
+        self.claimer.take_back()
+        self.store.undo_turn(self._reports)
+        self._settled = 0
+        notes, self._notes = self._notes, []
+        for note in notes:
+            if note.heeded:
+                note.error = error
+        self._again_at = self.now() + _TRY_AGAIN_S
+        self._sentry.watch(self._again_at)
 
     def _drain(self, now: float, changes: list[Change]) -> None:
         """Carry out the messages in the inbox; reports between two are recorded together."""
         inbox, free = self._inbox, self.claimer.free
-        reports: list[Attempt] = []
+        reports = self._reports
         while inbox:
             message: Any = inbox.popleft()
             kind = type(message)
@@ -291,21 +257,28 @@ class Engine:
                 hand = message.hand
                 if hand is None:
                     free(message.run.task.executor)
-                elif hand.size > 1:
-                    message.started, hand.mark = hand.mark, message.ended
+                else:
+                    if hand.size > 1:
+                        message.started = hand.mark
+                    hand.mark = message.ended
                 reports.append(message)
             elif kind is Hand:
+                self._hands.learn(message)
                 if not message.freed:
                     free("thread")
                     if message.watched:
                         self._hands.close(message)
             else:
-                if reports:
-                    self.store.settle(reports, now, changes)
-                    reports = []
-                changes += message(now)
-        if reports:
-            self.store.settle(reports, now, changes)
+                self._settle(now, changes)
+                self._notes.append(message)
+                changes += message.message(now)
+        self._settle(now, changes)
+
+    def _settle(self, now: float, changes: list[Change]) -> None:
+        reports, settled = self._reports, self._settled
+        if len(reports) > settled:
+            self._settled = len(reports)
+            self.store.settle(reports[settled:] if settled else reports, now, changes)
 
     def _keep_time(self, now: float, changes: list[Change]) -> None:
         """Do what was to be done by now, stop what was asked to stop, record what came of it."""
@@ -317,13 +290,11 @@ class Engine:
             self.keeper.stop_flagged(now, changes)
             self._drain(now, changes)
 
-    def _rest(self, now: float, changes: list[Change]) -> None:
-        """Nothing runs: either all is done, or the rest waits for a time or an abandoned thread."""
+    def _end_stuck(self, now: float, changes: list[Change]) -> None:
+        """Nothing runs: the rest waits for a time, or for an abandoned thread."""
         store = self.store
-        if store.unfinished and self.keeper.abandoned and not self._inbox and store.next_at == inf:
+        if store.unfinished and not self._inbox and store.next_at == inf:
             changes += store.end_stuck(list(self.keeper.abandoned.values()), now)
-        if not store.unfinished:
-            self.notifier.idle()
 
     def _accept_stopped(self, attempt: Attempt) -> bool:
         """Look at the report of an attempt that was asked to end; False: it came too late."""

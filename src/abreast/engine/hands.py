@@ -17,6 +17,9 @@ from ..domain.model import Attempt
 _SHORT_S = 0.00005  # a run that takes less is not worth waking a thread for
 _LARGEST = 64  # runs
 _RECALL_S = 0.002
+_SLOW_TURN_S = 0.0001  # putting a turn on record takes that long: threads would wait for it
+_LONG_S = 0.002  # a run that takes more gets a thread of its own
+_WEIGHT = 0.125  # of the latest measurement
 
 
 class Hand(deque[Attempt]):
@@ -44,10 +47,12 @@ class Hand(deque[Attempt]):
 class Hands:
     """The hands that are out and may be recalled."""
 
-    __slots__ = ("_latest", "_out", "next_at")
+    __slots__ = ("_latest", "_out", "_run_s", "_turn_s", "next_at")
 
     def __init__(self) -> None:
         self.next_at = inf
+        self._turn_s = 0.0  # how long a turn takes, and
+        self._run_s = inf  # how long a run takes, of late
         self._latest = -inf  # when the last hand of several runs was given
         self._out: dict[Hand, None] = {}  # in the order they were given
 
@@ -66,6 +71,25 @@ class Hands:
     def quick(self, now: float) -> bool:
         """Whether a quick thread is at work, so that waking others would only cost."""
         return now - self._latest < _RECALL_S
+
+    def learn(self, hand: Hand) -> None:
+        """Note how long the runs of a hand took that has come back."""
+        took = (hand.mark - hand.given) / hand.size
+        known = self._run_s
+        self._run_s = took if known == inf else known + (took - known) * _WEIGHT
+
+    def turned(self, took_s: float) -> None:
+        """Note how long a turn took."""
+        self._turn_s += (took_s - self._turn_s) * _WEIGHT
+
+    def size(self) -> int:
+        """How many runs a hand gets so that its thread is busy for about one turn.
+
+        More than one only where turns are slow, because they are put on record, and runs short.
+        """
+        if self._turn_s < _SLOW_TURN_S or self._run_s > _LONG_S:
+            return 1
+        return max(1, min(_LARGEST, int(self._turn_s / max(self._run_s, 1e-6))))
 
     def look_again(self) -> None:
         """Have the sentry look when the quick thread may have stopped being quick."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from ..domain.model import Attempt, Change, Run
@@ -33,7 +33,7 @@ class Keeper:
         claimer: Claimer,
         deadlines: Deadlines,
         hands: Hands,
-        later: Callable[[Attempt | Callable[[float], Sequence[Change]]], None],
+        later: Callable[[Attempt], None],
         grace_s: float,
     ) -> None:
         self.abandoned: dict[Attempt, Run] = {}  # threads that did not end when asked
@@ -64,6 +64,19 @@ class Keeper:
             attempt = run.trying
             if attempt is not None and attempt.stop is None and run.asked is not None:
                 self._stop(attempt, run.asked, now, changes)
+
+    def stop_runs(
+        self, runs: Iterable[Run], reason: Reason, now: float, changes: list[Change]
+    ) -> None:
+        """Stop the attempts of these runs whose executor can end them."""
+        for run in list(runs):
+            attempt = run.trying
+            if attempt is None or attempt.stop is not None:
+                continue
+            if self._claimer.executors[run.task.executor].traits.can_kill:
+                self._stop(attempt, reason, now, changes)
+            elif attempt.hand is not None:
+                self._withdraw(attempt, now, changes)
 
     def _stop(self, attempt: Attempt, reason: Reason, now: float, changes: list[Change]) -> None:
         if attempt.hand is not None and self._withdraw(attempt, now, changes):

@@ -18,34 +18,42 @@ from ..context import attempt_here
 from ..domain.model import Attempt, Run, Task
 from ..errors import NotPicklable
 from . import leftovers, wire
+from .child_output import ChildOutput, flush
 
 # The next run often arrives within microseconds of an answer. Looking this often before going to
 # sleep (some 40 us in all) spares the sleep and the wake-up, which cost several times that.
 _SPINS = 40
+_IDLE = "abreast: child, idle"
 _NONE = wire.frame(wire.VALUE, pickle.dumps(None, 5))
 _ADVICE = 'return plain data, or run the task in a thread: executor="thread"'
 
 
-def serve(sock: socket.socket) -> NoReturn:
-    """Execute runs until the parent closes the socket; never returns."""
-    server = _Server(sock)
+def serve(sock: socket.socket, pipe: int | None = None, titles: bool = False) -> NoReturn:
+    """Execute runs until the parent closes the socket; never returns.
+
+    ``pipe`` is where runs with a ``RunLog`` print; ``titles``: show in ``ps`` what is going on.
+    """
+    server = _Server(sock, pipe, titles)
     clean = False
     try:
         clean = server.attend()
     finally:
-        _flush()
+        flush()
         os._exit(wire.LEFT_CLEAN if clean else 1)
 
 
 class _Server:
     """One child: its functions by key, its end of the socket."""
 
-    def __init__(self, sock: socket.socket) -> None:
+    def __init__(self, sock: socket.socket, pipe: int | None, titles: bool) -> None:
         self.sock = sock
+        self.titles = titles
         self.pid = os.getpid()
         self.functions: dict[int, tuple[Any, Task]] = {}
         self.line = ParentLine(sock)
-        self.saved: tuple[int, int] | None = None  # the usual output, while it goes to a log
+        self.output = ChildOutput(pipe)
+        if titles:
+            platform.set_title(_IDLE)
 
     def attend(self) -> bool:
         """Return True if the child may leave and has left nothing behind."""
@@ -96,11 +104,10 @@ class _Server:
 
     def run(self, body: memoryview) -> bool:
         """Execute one run and answer. True if it was to be the only one of this child."""
-        fresh = False
-        log = None
+        last, nice = False, None
         line = self.line
         try:
-            key, serial, args, kwargs, id, label, number, log, fresh = pickle.loads(body)
+            key, serial, args, kwargs, id, label, number, log, rare = pickle.loads(body)
         except BaseException as error:
             answer = _error_frame(
                 NotPicklable(
@@ -112,28 +119,33 @@ class _Server:
             )
         else:
             fn, task = self.functions[key]
-            line.begin(serial)
             run = Run(id, task, args, kwargs, 0.0, None, label)
             run.attempt = number
             here = Attempt(run, number, args, kwargs, line)
             here.pid = self.pid
             here.log = log
-            answer = self.execute(fn, here)
+            if rare is not None:
+                last, nice, here.origin = rare
+            line.begin(serial, here)
+            if self.titles:
+                platform.set_title(f"abreast: run {id} {task.name}")
+            answer = self.execute(fn, here, nice)
         if os.getpid() != self.pid:
             os._exit(0)  # the task forked and came back twice; only the original answers
         if not platform.childless():
             leftovers.end()
-        _flush()
-        if self.saved is not None:
-            self.output_back()
+        self.output.end()
+        if self.titles:
+            platform.set_title(_IDLE)
         line.finish(answer)
-        return bool(fresh)
+        return bool(last)
 
-    def execute(self, fn: Any, here: Attempt) -> bytes:
+    def execute(self, fn: Any, here: Attempt, nice: int | None) -> bytes:
         token = attempt_here.set(here)
         try:
-            if here.log is not None:
-                self.output_to(here.log)
+            self.output.begin(here.log)
+            if nice is not None:
+                _become_nice(nice, here.run.task.name)
             value = fn(*here.args, **here.kwargs)
             if type(value) is CoroutineType:
                 import asyncio
@@ -146,22 +158,6 @@ class _Server:
             attempt_here.reset(token)
         return _NONE if value is None else _value_frame(value, here.run)
 
-    def output_to(self, path: str) -> None:
-        """Send what is printed to a file until :meth:`output_back`."""
-        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
-        _flush()
-        self.saved = os.dup(1), os.dup(2)
-        os.dup2(fd, 1)
-        os.dup2(fd, 2)
-        os.close(fd)
-
-    def output_back(self) -> None:
-        assert self.saved is not None
-        for number, fd in enumerate(self.saved, 1):
-            os.dup2(fd, number)
-            os.close(fd)
-        self.saved = None
-
 
 class ParentLine:
     """The way back to the parent; the ``host`` of a run in its own process."""
@@ -172,12 +168,16 @@ class ParentLine:
         self._send = sock.sendall
         self._lock = Lock()  # threads of a task may report progress too
         self._serial = 0
+        self._here: Attempt | None = None
+        self._loans = 0  # threads of the run that wait for other runs
         self._credit = float(self._BURST)
         self._credited = 0.0
         self._held: bytes | None = None
 
-    def begin(self, serial: int) -> None:
+    def begin(self, serial: int, here: Attempt) -> None:
         self._serial = serial
+        self._here = here
+        self._loans = 0
         self._credit = self._BURST
 
     def finish(self, answer: bytes) -> None:
@@ -202,11 +202,39 @@ class ParentLine:
             self._held = None
             self._send(wire.frame(wire.PROGRESS, body))
 
+    def lend_slot(self, attempt: Attempt) -> None:
+        """Let other runs use the slot of this one, which only waits. See :meth:`take_slot_back`."""
+        self._loan(attempt, 1)
+
+    def take_slot_back(self, attempt: Attempt) -> None:
+        """End a loan. Of several at once, by threads of the run, the last one counts."""
+        self._loan(attempt, -1)
+
+    def _loan(self, attempt: Attempt, by: int) -> None:
+        with self._lock:
+            if attempt is not self._here:
+                return  # its run has ended, and with it the loan
+            before, self._loans = self._loans, self._loans + by
+            if 0 in (before, self._loans):
+                kind = wire.LEND if by > 0 else wire.TAKE_BACK
+                self._send(wire.frame(kind, pickle.dumps(self._serial, 5)))
+
     def now(self) -> float:
         return time.time()
 
     def report(self, attempt: Attempt) -> None:
         raise NotImplementedError("a run does not report itself; its child process does")
+
+
+def _become_nice(nice: int, name: str) -> None:
+    try:
+        os.setpriority(os.PRIO_PROCESS, 0, nice)
+    except PermissionError:
+        now = os.getpriority(os.PRIO_PROCESS, 0)
+        raise PermissionError(
+            f"task {name!r}: nice={nice} is a higher priority than the {now} of this process, "
+            f"which only an administrator may give; use nice={now} or more"
+        ) from None
 
 
 class _Unloadable:
@@ -251,11 +279,3 @@ def _error_frame(error: BaseException, entry: Any) -> bytes:
     notes = [str(note) for note in getattr(error, "__notes__", ())]
     body = pickle.dumps((blob, type(error).__qualname__, text, trace, notes), 5)
     return wire.frame(wire.ERROR, body)
-
-
-def _flush() -> None:
-    for stream in (sys.stdout, sys.stderr):
-        try:
-            stream.flush()
-        except (AttributeError, OSError, ValueError):
-            pass  # closed by the task, or nobody reads it any more

@@ -7,62 +7,31 @@ waits for it. Killing, leftovers and the end of the parent need no code of their
 from __future__ import annotations
 
 import os
-import weakref
 
 from ..domain.command import Command
-from ..domain.model import Attempt, Traits
+from ..domain.model import Attempt
 from ..errors import UsageError, WrongType
-from ..platform import require_posix
-from ..ports import Host
+from .children import ChildExecutor
 from .execute import Execution, execute
-from .loop import remember
-from .pool import Call, Pool
+from .pool import Call
 
 
-class CommandExecutor:
+class CommandExecutor(ChildExecutor):
     """Executes :class:`~abreast.Command` values; arguments of the run are appended to them.
 
-    Parameters
-    ----------
-    size : int
-        How many attempts may be started at once. The caller keeps to it; it is not enforced.
-
-    Raises
-    ------
-    UsageError
-        On Windows, where processes cannot be handled this way.
+    Its parameters are those of :class:`~abreast.executors.children.ChildExecutor`.
     """
 
     name = "command"
-    traits = Traits(can_kill=True, keeps_objects=False)
+    ok_after_stop = False  # a command that ends well because it was told to has not done its work
 
-    def __init__(self, size: int) -> None:
-        require_posix("the command executor")
-        self.size = size
-        # A command that ends well because it was told to end has not done its work.
-        self._pool = Pool(_call_of, ok_after_stop=False)
-        remember(self._pool)
-        weakref.finalize(self, self._pool.abandon).atexit = False
-        self.start = self._pool.start
-        self.stop = self._pool.stop
-
-    def bind(self, host: Host) -> None:
-        """Say to whom attempts are reported. Called once, first."""
-        self._pool.bind(host)
-
-    def abandon(self, attempt: Attempt) -> None:
-        """Do nothing: a stopped attempt always ends."""
-
-    def resize(self, by: int) -> None:
-        """Do nothing: children are made as attempts are started."""
-
-    def close(self, grace_s: float) -> None:
-        """End every command (those that ignore SIGTERM after ``grace_s`` seconds)."""
-        self._pool.close(grace_s)
+    @staticmethod
+    def call_of(attempt: Attempt) -> Call:
+        """Return what the child is to call, with everything taken from here and now."""
+        return _call_of(attempt)
 
 
 def _call_of(attempt: Attempt) -> Call:
-    """Return what the child is to call, with everything taken from here and now."""
     command = attempt.run.task.fn
     name = attempt.run.task.name
     if not isinstance(command, Command):

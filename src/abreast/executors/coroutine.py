@@ -9,6 +9,9 @@ from typing import Any
 from ..context import attempt_here
 from ..domain.model import ERROR, OK, STOPPED, Attempt, Traits
 from ..ports import Host
+from .marks import Marks, Places
+from .runlog import RunLog
+from .streams import Routing
 
 
 class CoroutineExecutor:
@@ -16,13 +19,20 @@ class CoroutineExecutor:
 
     An attempt is stopped by cancelling it at its next ``await``; one that never awaits holds up
     the loop and is abandoned together with it, and later attempts get a new loop.
+
+    Parameters
+    ----------
+    marks : Marks, optional
+        Where it is noted which runs have begun.
     """
 
     name = "coroutine"
     traits = Traits(can_kill=False, keeps_objects=True)
 
-    def __init__(self) -> None:
+    def __init__(self, marks: Marks | None = None) -> None:
         self._host: Host
+        self._places = None if marks is None else Places(marks)
+        self._routing = Routing()
         self._lock = threading.Lock()
         self._loop: _Loop | None = None
 
@@ -32,7 +42,7 @@ class CoroutineExecutor:
     def start(self, attempt: Attempt) -> None:
         with self._lock:
             if self._loop is None:
-                self._loop = _Loop(self._host)
+                self._loop = _Loop(self._host, self._routing, self._places)
             attempt.handle = self._loop
             self._loop.give(attempt)
 
@@ -64,6 +74,7 @@ class CoroutineExecutor:
         if loop is not None:
             loop.leave()
             loop.thread.join(grace_s)
+        self._routing.end()
 
 
 class _Loop:
@@ -73,8 +84,10 @@ class _Loop:
     every run would cost more than many a run.
     """
 
-    def __init__(self, host: Host) -> None:
+    def __init__(self, host: Host, routing: Routing, places: Places | None) -> None:
         self._host = host
+        self._routing = routing
+        self._places = places
         self._loop = asyncio.new_event_loop()
         self._lock = threading.Lock()
         self._given: list[Attempt] = []
@@ -150,9 +163,12 @@ class _Loop:
         report, executing = self._host.report, self._executing
         while attempt is not None:
             executing[attempt] = here
+            slot = None if self._places is None else self._places.begin(attempt.run.id)
             await self._execute(attempt, here)
             del executing[attempt]
             following = report(attempt)
+            if self._places is not None and slot is not None:
+                self._places.end(slot)
             if attempt.abandoned:
                 break
             attempt = following if following is not None else await self._next()
@@ -162,6 +178,9 @@ class _Loop:
 
     async def _execute(self, attempt: Attempt, here: asyncio.Task[None]) -> None:
         attempt_here.set(attempt)
+        log: Any = attempt.log  # a RunLog, or of no concern to us
+        if type(log) is RunLog:
+            self._routing.begin()
         try:
             if attempt.stop is None:
                 fn: Any = attempt.run.task.fn
@@ -177,6 +196,8 @@ class _Loop:
         except BaseException as error:
             attempt.error = error
             attempt.outcome = ERROR
+        if type(log) is RunLog:
+            log.end()
         attempt.ended = self._host.now()
 
     async def _next(self) -> Attempt | None:

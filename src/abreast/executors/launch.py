@@ -27,7 +27,7 @@ _SWEEP_S = 2.0  # longest time spent on ending what a killed nursery left
 class NurseryLine:
     """A running nursery. Used by one thread, except :meth:`close`."""
 
-    def __init__(self) -> None:
+    def __init__(self, titles: bool) -> None:
         if not sys.executable:
             raise UsageError(
                 "no Python to start processes with: sys.executable is empty here; set it to the "
@@ -52,36 +52,35 @@ class NurseryLine:
                 start_new_session=True,  # Ctrl-C is for the parent
                 env={**os.environ, wire.MARK: self.mark},
             )
-        settings = pickle.dumps((sys.path, sys.argv), 5)
+        settings = pickle.dumps((sys.path, sys.argv, titles), 5)
         self.sock.sendall(wire.frame(0, settings))
         self.sock.setblocking(False)
-        self._unsent: deque[tuple[bytes, socket.socket | None]] = deque()
+        self._unsent: deque[tuple[bytes, tuple[int, ...]]] = deque()
         self._news = bytearray()
 
     def order(
-        self, kind: int, number: int, seconds: float = 0.0, end: socket.socket | None = None
+        self, kind: int, number: int, seconds: float = 0.0, fds: tuple[int, ...] = ()
     ) -> bool:
-        """Send an order; with it goes ``end``, a socket that is closed here. See :meth:`flush`."""
-        self._unsent.append((wire.ORDER.pack(kind, 0, number, seconds), end))
+        """Send an order; with it go ``fds``, which are closed here. See :meth:`flush`."""
+        self._unsent.append((wire.ORDER.pack(kind, 0, number, seconds), fds))
         return self.flush()
 
     def flush(self) -> bool:
         """Send what is waiting. False if the nursery is slow and some is left."""
         while self._unsent:
-            data, end = self._unsent[0]
+            data, fds = self._unsent[0]
             try:
-                if end is None:
+                if not fds:
                     sent = self.sock.send(data)
                 else:
-                    sent = socket.send_fds(self.sock, [data], [end.fileno()])
+                    sent = socket.send_fds(self.sock, [data], list(fds))
             except BlockingIOError:
                 return False
             except OSError:
                 sent = len(data)  # it is gone, which its socket will tell
-            if end is not None:
-                end.close()
+            _close(fds)
             if sent < len(data):
-                self._unsent[0] = data[sent:], None
+                self._unsent[0] = data[sent:], ()
             else:
                 self._unsent.popleft()
         return True
@@ -106,9 +105,7 @@ class NurseryLine:
     def close(self, wait_s: float) -> None:
         """Hang up, on which the nursery ends everything and itself; wait for that."""
         while self._unsent:
-            _, end = self._unsent.popleft()
-            if end is not None:
-                end.close()
+            _close(self._unsent.popleft()[1])
         try:
             self.sock.shutdown(socket.SHUT_RDWR)  # also for copies in forks of this process
         except OSError:
@@ -133,3 +130,8 @@ class NurseryLine:
         """In a fork of the parent: forget the nursery without touching it."""
         self.sock.close()
         self.process.returncode = 0  # not ours to wait for
+
+
+def _close(fds: tuple[int, ...]) -> None:
+    for fd in fds:
+        os.close(fd)

@@ -45,6 +45,7 @@ class Loop:
         self._opening = threading.Lock()
         self._todo: deque[Callable[[], None]] = deque()
         self._children: dict[int, Child] = {}  # by descriptor
+        self._printing: dict[int, Child] = {}  # by descriptor of its pipe
         self._nursery = -1
         self._thread: threading.Thread | None = None
         self._ended = False
@@ -89,6 +90,14 @@ class Loop:
     def add(self, sock: socket.socket, child: Child) -> None:
         self._children[sock.fileno()] = child
         self._poller.register(sock.fileno(), IN)
+        if child.pipe is not None:
+            self._printing[child.pipe] = child
+            self._poller.register(child.pipe, IN)
+
+    def unwatch_output(self, child: Child) -> None:
+        """When it has no more to print, or before its pipe is closed."""
+        if child.pipe is not None and self._printing.pop(child.pipe, None) is not None:
+            self._poller.unregister(child.pipe)
 
     def add_nursery(self, sock: socket.socket) -> None:
         self._nursery = sock.fileno()
@@ -137,7 +146,7 @@ class Loop:
                 try:
                     child = children.get(fd)
                     if child is None:
-                        self._attend_other(fd)
+                        self._attend_other(fd, mask)
                     elif mask == IN:
                         hear(child)
                     else:
@@ -152,8 +161,12 @@ class Loop:
         self._ear.close()
         self._bell.close()
 
-    def _attend_other(self, fd: int) -> None:
-        if fd == self._nursery:
+    def _attend_other(self, fd: int, mask: int) -> None:
+        child = self._printing.get(fd)
+        if child is not None:
+            if not child.hear_output() and mask != IN:  # all who held it have gone
+                self.unwatch_output(child)
+        elif fd == self._nursery:
             self._hear_nursery()
         elif fd == self._ear.fileno():
             try:

@@ -9,9 +9,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from .. import codec
-from ..domain.model import Attempt, Outcome
+from ..domain.model import Attempt, Outcome, Task
 from ..errors import NotPicklable, RemoteError
 from . import wire
+from .child_output import PIPE
+from .runlog import RunLog
 
 _KEEP = 1000  # functions remembered, here and in each child
 _ADVICE = (
@@ -64,9 +66,17 @@ def to_child(
     run, task = attempt.run, attempt.run.task
     owner, fn, args, kwargs = call
     key, lesson = functions.get(owner, fn, task.name)
-    number, log, fresh = attempt.number, attempt.log, task.fresh
+    log: Any = attempt.log
+    if type(log) is RunLog:
+        log = PIPE
+    # Of what only some runs have: whether the child leaves afterwards, niceness, store.
+    rare = None
+    if task.fresh or task.nice is not None or attempt.origin is not None:
+        rare = leaves_after(task), task.nice, attempt.origin
     try:
-        body = codec.dumps((key, serial, args, kwargs, run.id, run.label, number, log, fresh))
+        body = codec.dumps(
+            (key, serial, args, kwargs, run.id, run.label, attempt.number, log, rare)
+        )
     except BaseException as error:
         raise NotPicklable(_blame(attempt, error)) from error
     data = wire.frame(wire.RUN, body)
@@ -77,6 +87,11 @@ def to_child(
             data = wire.frame(wire.FORGET, b"") + data
         known.add(key)
     return data
+
+
+def leaves_after(task: Task) -> bool:
+    """Whether a child executes a run of this task and no other after it."""
+    return task.fresh or task.nice is not None  # without rights it cannot become less nice again
 
 
 def _blame(attempt: Attempt, error: BaseException) -> str:

@@ -44,8 +44,11 @@ class Kid:
 class Nursery:
     """Attends the control socket, SIGCHLD and the clock, in one thread."""
 
-    def __init__(self, control: socket.socket, wake: socket.socket, parent_watch: int | None):
+    def __init__(
+        self, control: socket.socket, wake: socket.socket, parent_watch: int | None, titles: bool
+    ):
         self.control = control
+        self.titles = titles
         self.wake = wake
         self.parent_watch = parent_watch
         self.pid = os.getpid()
@@ -88,7 +91,7 @@ class Nursery:
     def _obey(self) -> bool:
         """Carry out one order; False when the parent has gone."""
         try:
-            data, fds, _, _ = socket.recv_fds(self.control, wire.ORDER_SIZE, 1)
+            data, fds, _, _ = socket.recv_fds(self.control, wire.ORDER_SIZE, 2)
             if data and len(data) < wire.ORDER_SIZE:
                 data += wire.receive_exactly(self.control, wire.ORDER_SIZE - len(data))
         except OSError:
@@ -97,25 +100,31 @@ class Nursery:
             return False
         kind, _, number, seconds = wire.ORDER.unpack(data)
         if kind == wire.FORK:
-            self._fork(number, fds[0])
+            self._fork(number, fds)
         elif kind == wire.STOP and number in self.numbers:
             self._stop(self.numbers[number], seconds)
         return True
 
-    def _fork(self, number: int, fd: int) -> None:
+    def _fork(self, number: int, fds: list[int]) -> None:
+        if len(fds) > 1:
+            import logging  # noqa: F401  - its runs may log; every child would load it otherwise
         try:
             pid = os.fork()
         except OSError as error:
-            os.close(fd)
+            self._close(fds)
             self._tell(wire.NO_FORK, number, error.errno or 0)
             return
         if pid == 0:
-            self._become_child(fd)
-        os.close(fd)  # so that no sibling ever holds it
+            self._become_child(fds)
+        self._close(fds)  # so that no sibling ever holds it
         self.kids[pid] = self.numbers[number] = Kid(number, pid)
         self._tell(wire.BORN, number, pid)
 
-    def _become_child(self, fd: int) -> NoReturn:
+    def _close(self, fds: list[int]) -> None:
+        for fd in fds:
+            os.close(fd)
+
+    def _become_child(self, fds: list[int]) -> NoReturn:
         try:
             os.setsid()
             signal.set_wakeup_fd(-1)
@@ -130,7 +139,9 @@ class Nursery:
             if self.parent_watch is not None:
                 os.close(self.parent_watch)
             gc.enable()
-            child.serve(socket.socket(fileno=fd))
+            for fd in fds:
+                os.set_inheritable(fd, False)
+            child.serve(socket.socket(fileno=fds[0]), fds[1] if len(fds) > 1 else None, self.titles)
         except BaseException:
             sys.excepthook(*sys.exc_info())
         os._exit(1)
@@ -235,6 +246,7 @@ def _nothing(*_: object) -> None:
 def main(fd: int, parent: int) -> NoReturn:
     """Become a nursery that takes its orders from the socket ``fd``."""
     global signal_writer
+    wire.fill_standard_streams()
     control = socket.socket(fileno=fd)
     control.setblocking(True)
     os.set_inheritable(fd, False)
@@ -246,12 +258,11 @@ def main(fd: int, parent: int) -> NoReturn:
     signal_writer.setblocking(False)
     signal.signal(signal.SIGCHLD, _nothing)
     signal.set_wakeup_fd(signal_writer.fileno(), warn_on_full_buffer=False)
-    wire.fill_standard_streams()
     platform.become_subreaper()
     parent_watch = platform.watch_process(parent)
 
     size = wire.HEAD.unpack(wire.receive_exactly(control, wire.HEAD_SIZE))[0]
-    sys.path[:], sys.argv[:] = pickle.loads(wire.receive_exactly(control, size))
+    sys.path[:], sys.argv[:], titles = pickle.loads(wire.receive_exactly(control, size))
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:  # a killed run must not take its last lines with it
             stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]
@@ -261,7 +272,9 @@ def main(fd: int, parent: int) -> NoReturn:
     gc.disable()
     gc.freeze()
 
-    nursery = Nursery(control, wake, parent_watch)
+    if titles:
+        platform.set_title("abreast: nursery")
+    nursery = Nursery(control, wake, parent_watch, titles)
     try:
         if os.getppid() == parent:
             nursery.attend()

@@ -8,7 +8,6 @@ The lock guards which child has which attempt; the host is never called while it
 from __future__ import annotations
 
 import threading
-import weakref
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -18,8 +17,11 @@ from ..platform import describe_exit
 from ..ports import Host
 from . import wire
 from .brood import Brood, Child
+from .host_line import HostLine
 from .loop import IN, OUT, Loop
-from .messages import Functions, from_child, to_child
+from .marks import Marks
+from .messages import Functions, from_child, leaves_after, to_child
+from .runlog import RunLog
 
 # What the functions of one kind are kept under, the function, its arguments by place and by name.
 Call = tuple[Any, Any, tuple[Any, ...], Mapping[str, Any]]
@@ -36,19 +38,30 @@ class Pool:
         Takes an attempt and returns the :data:`Call` by which a child executes it.
     ok_after_stop : bool
         Whether a value that arrives from an attempt after it was told to stop still counts.
+    titles : bool
+        Whether processes say in their title what they execute.
+    marks : Marks or None
+        Where it is noted which runs have begun.
     """
 
-    def __init__(self, what_to_call: Callable[[Attempt], Call], ok_after_stop: bool) -> None:
+    def __init__(
+        self,
+        what_to_call: Callable[[Attempt], Call],
+        ok_after_stop: bool,
+        titles: bool = False,
+        marks: Marks | None = None,
+    ) -> None:
         self._what_to_call = what_to_call
         self._ok_after_stop = ok_after_stop
-        self._host: Callable[[], Host | None] = _no_host
+        self._titles = titles
+        self._line = HostLine(marks)
         self._closing = False
         self._reset()
 
     def _reset(self) -> None:
         self._lock = threading.Lock()
         self._functions = Functions()
-        self._brood = Brood(self._lock)
+        self._brood = Brood(self._lock, self._titles)
         self._serial = 0
         self._empty = threading.Event()
         self.loop = Loop(self._hear, self._hear_nursery, self._flush)
@@ -56,10 +69,7 @@ class Pool:
     # -- called by the engine ----------------------------------------------------------------
 
     def bind(self, host: Host) -> None:
-        try:
-            self._host = weakref.ref(host)  # the I/O thread must not keep its user alive
-        except TypeError:
-            self._host = lambda: host
+        self._line.bind(host)
 
     def start(self, attempt: Attempt) -> None:
         if self._closing:
@@ -67,7 +77,7 @@ class Pool:
         child = None
         if not attempt.run.task.fresh:
             with self._lock:
-                child = self._brood.take()
+                child = self._brood.take(_prints_to_pipe(attempt))
                 if child is not None:
                     child.give(attempt)
         if child is None:
@@ -120,13 +130,14 @@ class Pool:
     def _send(self, child: Child, attempt: Attempt) -> Exception | None:
         """Send an attempt to the child that has it; return why that is impossible."""
         self._serial = child.serial = self._serial + 1
-        child.last = attempt.run.task.fresh
+        child.last = leaves_after(attempt.run.task)
         try:
             call = self._what_to_call(attempt)
             data = to_child(self._functions, child.known, attempt, child.serial, call)
         except Exception as error:
             return error
         child.used = True
+        self._line.begun(child, attempt)
         try:
             sent = child.sock.send(data)
         except BlockingIOError:
@@ -153,16 +164,16 @@ class Pool:
     def _feed(self, child: Child | None, attempt: Attempt | None) -> None:
         """Give an attempt to ``child``, or to another; without one the child may rest."""
         while attempt is not None:
-            fresh = attempt.run.task.fresh
-            if child is not None and fresh:
+            fresh, piped = attempt.run.task.fresh, _prints_to_pipe(attempt)
+            if child is not None and (fresh or (piped and child.pipe is None)):
                 self._brood.rest(child)
                 child = None
             if child is None and not self._closing:
                 try:
-                    child = self._brood.take_new() if fresh else self._brood.take_any()
-                    child = child or self._hatch()
+                    take = self._brood.take_new if fresh else self._brood.take_any
+                    child = take(piped) or self._hatch(piped)
                 except Exception as error:  # no descriptors or processes left, no interpreter
-                    attempt = self._fail(attempt, error)
+                    attempt = self._line.fail(attempt, error)
                     continue
             with self._lock:
                 withdrawn = child is None or self._closing or attempt.handle is _WITHDRAWN
@@ -170,22 +181,22 @@ class Pool:
                     child.give(attempt)
             if child is None or withdrawn:
                 attempt.outcome = Outcome.STOPPED
-                attempt = self._report(attempt)
+                attempt = self._line.report(attempt)
                 continue
             refusal = self._send(child, attempt)
             if refusal is None:
-                if fresh:
-                    self._hatch_spare()
+                if child.last:
+                    self._hatch_spare(piped)
                 return
             if not self._take_back(child):
                 return
-            attempt = self._fail(attempt, refusal)
+            attempt = self._line.fail(attempt, refusal)
         if child is not None:
             self._brood.rest(child)
 
     def _refuse(self, child: Child, attempt: Attempt, error: Exception) -> None:
         if self._take_back(child):
-            self._feed(child, self._fail(attempt, error))
+            self._feed(child, self._line.fail(attempt, error))
 
     def _take_back(self, child: Child) -> bool:
         """Part child and attempt. False: it is being ended, and its end will be reported."""
@@ -194,16 +205,6 @@ class Pool:
                 return False
             child.attempt = None
             return True
-
-    def _fail(self, attempt: Attempt, error: Exception) -> Attempt | None:
-        attempt.outcome, attempt.error = Outcome.ERROR, error
-        return self._report(attempt)
-
-    def _report(self, attempt: Attempt) -> Attempt | None:
-        host = self._host() or attempt.host
-        attempt.ended = host.now()
-        following: Attempt | None = host.report(attempt)
-        return following
 
     # -- hearing from children ---------------------------------------------------------------
 
@@ -234,7 +235,11 @@ class Pool:
         if kind == wire.PROGRESS:
             serial, *progress = wire.loads(body)
             if serial == child.serial:
-                (self._host() or attempt.host).progress(attempt, *progress)
+                self._line.progress(attempt, progress)
+            return
+        if kind in (wire.LEND, wire.TAKE_BACK):
+            if wire.loads(body) == child.serial:
+                self._line.lend(child, attempt, kind == wire.LEND)
             return
         from_child(attempt, kind, body)
         with self._lock:
@@ -244,7 +249,7 @@ class Pool:
         if held:  # it is reported once its process is really gone
             child.dismiss()
         else:
-            self._feed(None if child.last else child, self._report(attempt))
+            self._feed(None if child.last else child, self._line.report_of(child, attempt))
 
     # -- hearing from the nursery ------------------------------------------------------------
 
@@ -276,9 +281,12 @@ class Pool:
         while self._hear(child):
             pass  # an answer that had fully arrived counts
         self.loop.unwatch(child.sock)
-        self._brood.remove(child)
         with self._lock:
             attempt, child.attempt = child.attempt, None
+        if attempt is not None:
+            child.finish_output(attempt)
+        self.loop.unwatch_output(child)
+        self._brood.remove(child)
         if attempt is not None:
             if child.stopping:
                 if attempt.outcome is not Outcome.OK or not self._ok_after_stop:
@@ -288,7 +296,7 @@ class Pool:
                 crashed = isinstance(error, Crashed)
                 attempt.outcome = Outcome.CRASHED if crashed else Outcome.ERROR
                 attempt.error = error
-            self._feed(None, self._report(attempt))
+            self._feed(None, self._line.report_of(child, attempt))
         if self._closing and not self._brood.children:
             self._empty.set()
 
@@ -307,8 +315,8 @@ class Pool:
 
     # -- children and their end --------------------------------------------------------------
 
-    def _hatch(self) -> Child:
-        child, is_first = self._brood.hatch()
+    def _hatch(self, piped: bool) -> Child:
+        child, is_first = self._brood.hatch(piped)
         nursery = self._brood.nursery
         assert nursery is not None
         if is_first:
@@ -318,11 +326,11 @@ class Pool:
             self.loop.watch(nursery.sock, IN | OUT)
         return child
 
-    def _hatch_spare(self) -> None:
+    def _hatch_spare(self, piped: bool) -> None:
         """Have a child ready for the next fresh run, forked while this one works."""
         if not self._brood.unused and not self._closing:
             try:
-                self._brood.rest(self._hatch())
+                self._brood.rest(self._hatch(piped))
             except Exception:
                 return  # the next run will meet the same and report it
 
@@ -360,5 +368,6 @@ def _crash_text(child: Child, how: str) -> str:
     return f"the process of run {label!r} died before it could report: {how}"
 
 
-def _no_host() -> None:
-    return None
+def _prints_to_pipe(attempt: Attempt) -> bool:
+    log: Any = attempt.log
+    return type(log) is RunLog

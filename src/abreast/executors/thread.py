@@ -9,6 +9,9 @@ from typing import Any
 from ..context import attempt_here
 from ..domain.model import ERROR, OK, Attempt, Traits
 from ..ports import HandHost
+from .marks import Marks, Turns
+from .runlog import RunLog
+from .streams import Routing
 
 
 class ThreadExecutor:
@@ -18,13 +21,17 @@ class ThreadExecutor:
     ----------
     size : int
         Threads at most; grows by one for every abandoned thread until that one returns.
+    marks : Marks, optional
+        Where it is noted which runs have begun.
     """
 
     name = "thread"
     traits = Traits(can_kill=False, keeps_objects=True)
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, marks: Marks | None = None) -> None:
         self._size = size
+        self.marks = marks
+        self.routing = Routing()
         self._host: HandHost
         self._lock = threading.Lock()
         self._threads = 0
@@ -68,6 +75,7 @@ class ThreadExecutor:
             for worker in self._idle:
                 worker.give(None)
             self._idle.clear()
+        self.routing.end()
 
     def next_for(self, worker: _Worker) -> deque[Attempt] | None:
         """Return what waits, or put the worker to sleep until there is something; None: go home."""
@@ -114,6 +122,8 @@ class _Worker:
         executor = self._executor
         host = executor.host
         finished, next_hand, now = host.finished, host.next_hand, host.now
+        routing, marks = executor.routing, executor.marks
+        begin = None if marks is None else Turns(marks).begin
         hand: Any  # a deque[Attempt] with ``freed``
         hand, self._next = self._next, None
         while hand is not None:
@@ -123,12 +133,19 @@ class _Worker:
                 except IndexError:
                     break
                 attempt_here.set(attempt)
+                log: Any = attempt.log  # a RunLog, or of no concern to us
+                if type(log) is RunLog:
+                    routing.begin()
+                if begin is not None:
+                    begin(attempt.run.id)
                 try:
                     attempt.value = attempt.run.task.fn(*attempt.args, **attempt.kwargs)
                     attempt.outcome = OK
                 except BaseException as error:  # SystemExit too: it ends this run, not the thread
                     attempt.error = error
                     attempt.outcome = ERROR
+                if type(log) is RunLog:
+                    log.end()
                 attempt.ended = now()
                 finished(attempt)
             following = next_hand(hand)

@@ -1,7 +1,8 @@
 """What travels between the parent, the nursery and the children.
 
 On a child's own socket: frames of a length, a kind and a pickle. On the nursery's control
-socket: orders and news of one fixed size; an order to fork carries the child's end of its socket.
+socket: orders and news of one fixed size; an order to fork carries the child's end of its socket,
+and that of the pipe for its output if it has one.
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ HEAD_SIZE: Final = HEAD.size
 
 # parent -> child
 TASK, RUN, FORGET = 1, 2, 3
-# child -> parent
-VALUE, ERROR, PROGRESS = 4, 5, 6
+# child -> parent; LEND and TAKE_BACK: its run waits for others, or no longer does
+VALUE, ERROR, PROGRESS, LEND, TAKE_BACK = 4, 5, 6, 7, 8
 
 ORDER: Final = struct.Struct("<Bxxxiqd")  # kind, status, number of the child, seconds
 ORDER_SIZE: Final = ORDER.size
@@ -46,6 +47,20 @@ def socket_pair() -> tuple[socket.socket, socket.socket]:
     """Two connected sockets, not inherited by programs, clear of the standard streams."""
     one, two = socket.socketpair()
     return _above_stdio(one), _above_stdio(two)
+
+
+def output_pipe() -> tuple[int, int]:
+    """A pipe for what a child prints: our end, which never blocks, and the child's."""
+    import fcntl
+
+    ours, theirs = os.pipe()
+    if min(ours, theirs) <= 2:  # see below
+        low = ours, theirs
+        ours, theirs = (fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 3) for fd in low)
+        for fd in low:
+            os.close(fd)
+    os.set_blocking(ours, False)
+    return ours, theirs
 
 
 def _above_stdio(sock: socket.socket) -> socket.socket:

@@ -9,10 +9,12 @@ from typing import Any
 
 from ..clock import SystemClock
 from ..domain.command import Command
-from ..domain.graph import in_order
+from ..domain.graph import in_order, present
+from ..domain.keys import Template
 from ..domain.limits import Keys, Limit
 from ..domain.model import Flow, Task
 from ..domain.policy import Duration, Retry, amount, seconds
+from ..domain.unique import Unique, template_of
 from ..engine.engine import Engine
 from ..errors import AbreastError, RunnerClosed, UsageError, WrongType
 from ..stores.memory import MemoryStore
@@ -90,6 +92,11 @@ class Adding:
         expected: Duration | None = None,
         on_crash: str | None = None,
         fresh: bool | None = None,
+        unique: Unique | bool | None = None,
+        fair_by: str | None = None,
+        expires: Duration | None = None,
+        deadline: Duration | None = None,
+        nice: int | None = None,
         name: str | None = None,
         **kwargs: Any,
     ) -> Run:
@@ -121,6 +128,18 @@ class Adding:
             Whether it is repeated (at most 3 times) when its process dies; ``"retry"`` by default.
         fresh : bool
             Execute in a new process of its own (process executor).
+        unique : Unique or True
+            When this is the same work as a run added before: that one is returned; see
+            :class:`Unique`. True: while a run with the same arguments has not ended.
+        fair_by : str
+            Runs of the task that wait start in turns of the values of this template, for example
+            ``"{tenant}"``.
+        expires : duration
+            It is skipped when it has not started this long after it was added.
+        deadline : duration
+            All its attempts together have to end this long after it was added.
+        nice : int
+            Niceness of its process (process and command executors).
         name : str, optional
             Name of the task; that of the function by default.
 
@@ -129,7 +148,8 @@ class Adding:
         DuplicateLabel, UnknownLabel, CycleError, UsageError, WrongType
             When it cannot be run as described; nothing is added.
         Busy
-            When a limit with ``then="fail"`` is full.
+            When a limit with ``then="fail"`` is full, or ``Unique(then="fail")`` finds the same
+            work.
         RunnerClosed
             When the runner has ended.
         """
@@ -137,7 +157,8 @@ class Adding:
             limits = tuple(limits)
         if (
             executor is None and priority is None and needs is None and expected is None
-            and on_crash is None and fresh is None and name is None
+            and on_crash is None and fresh is None and name is None and unique is None
+            and fair_by is None and expires is None and deadline is None and nice is None
             and timeout is DEFAULT and retry is DEFAULT
         ):  # fmt: skip
             same = fn if type(fn) in _SAME_IF_EQUAL else id(fn)
@@ -145,7 +166,7 @@ class Adding:
         else:
             same = fn if type(fn) in _SAME_IF_EQUAL else id(fn)
             options = (executor, timeout, retry, priority, limits, needs, expected, on_crash, fresh,
-                       name)  # fmt: skip
+                       name, unique, fair_by, expires, deadline, nice)  # fmt: skip
             key = (same, options, *map(type, options))  # True and 1.0 are equal to 1
         try:
             task = self._tasks[key]
@@ -153,7 +174,8 @@ class Adding:
             task = self._task(fn, {
                 "executor": executor, "timeout": timeout, "retry": retry, "priority": priority,
                 "limits": limits, "needs": needs, "expected": expected, "on_crash": on_crash,
-                "fresh": fresh, "name": name,
+                "fresh": fresh, "name": name, "unique": unique, "fair_by": fair_by,
+                "expires": expires, "deadline": deadline, "nice": nice,
             })  # fmt: skip
             if isinstance(miss, KeyError):  # else something is not hashable: made anew each time
                 self._tasks[key] = task
@@ -221,13 +243,17 @@ class Adding:
         """Refuse keys that cannot be made, and shared ones declared with another ``n``."""
         if task.limits:
             Keys(task)
+        if task.unique is not None:
+            template_of(task)
+        if task.fair_by is not None:
+            Template(task.fair_by, task, "fair_by")
         for limit in task.limits:
             if limit.key.startswith("/") and not callable(limit.n):
                 n = self._shared.setdefault((limit.key, limit.per), limit.n)
                 if n != limit.n:
                     raise UsageError(
-                        f"task {task.name!r} declares {limit.key!r} with {limit.n:g} units, "
-                        f"another task with {n:g}; a shared limit has one size"
+                        f"task {task.name!r} declares {limit.key!r} with {_size(limit.n)} units, "
+                        f"another task with {_size(n)}; a shared limit has one size"
                     )
 
     def _add(
@@ -272,11 +298,32 @@ class Adding:
                 self._labels.drop(run)
                 raise
             runs.append(run)
+            if task.unique is not None:
+                return self._hand_in_unique(run)
             if self._started is None and not (task.bounded and not self._labels.forward):
                 self._staged.append(run)
             else:
                 self._hand_in(run)
         return run
+
+    def _hand_in_unique(self, run: Run) -> Run:
+        """Give the engine a run that may be the same work as another; return that one, then."""
+        if run in self._labels.waiting([*self._staged, run]):
+            label = next((name for name, runs in self._labels.forward.items() if run in runs), None)
+            self._runs.remove(run)
+            self._labels.drop(run)
+            raise UsageError(
+                f"{run.label!r} is unique, so what it comes after has to be added before it"
+                + (f"; there is no run {label!r} yet" if label is not None else "")
+            )
+        self._hand_in(run)
+        known = present(run)
+        if known is run:
+            return run
+        self._runs.remove(run)
+        self._labels.drop(run)
+        assert isinstance(known, Run)
+        return known
 
     def _hand_in(self, run: Run) -> None:
         """Give a run to the engine now, after those that were staged before it."""
@@ -299,6 +346,10 @@ class Adding:
         if staged:
             with Deferred():
                 self._engine.submit(in_order(staged) if self._labels.late else staged)
+
+
+def _size(n: object) -> str:
+    return f"{n:g}" if isinstance(n, (int, float)) else repr(n)
 
 
 _NO_KWARGS: dict[str, Any] = {}  # shared by runs without keyword arguments; never written

@@ -1,22 +1,23 @@
 """What runs print, kept apart by run: from threads, coroutines, processes and commands alike.
 
-Threads and coroutines print through :class:`Routed`, which stands in for ``sys.stdout`` and
-``sys.stderr`` and looks up the run by context. Processes and commands write to the file that
-:meth:`Capture.path` names when they start: a plain file, or a FIFO that is read as it fills.
+Threads and coroutines print through :class:`~abreast.executors.streams.Routed`, which stands in
+for ``sys.stdout`` and ``sys.stderr`` and looks up the run by context. Processes and commands
+write to the file that :meth:`Capture.path` names when they start: a plain file, or a FIFO that is
+read as it fills.
 """
 
 from __future__ import annotations
 
-import io
 import os
 import sys
 import threading
 from collections.abc import Iterator
 from tempfile import SpooledTemporaryFile
-from typing import TYPE_CHECKING, Any, Protocol, TextIO
+from typing import TYPE_CHECKING, Protocol, TextIO
 
-from ..context import attempt_here
 from ..domain.states import ENDED
+from ..executors.streams import Routed
+from ..executors.streams import to_bytes as to_bytes
 
 if TYPE_CHECKING:
     from ..domain.model import Run
@@ -40,94 +41,6 @@ class Capture(Protocol):
         ...
 
 
-def to_bytes(text: str, encoding: str | None) -> bytes:
-    """Encode text for a stream, whatever it contains."""
-    name = encoding or "utf-8"
-    try:
-        return text.encode(name, "surrogateescape")  # also names of files that are not text
-    except (UnicodeEncodeError, LookupError):
-        return text.encode("ascii" if name.lower() != "utf-8" else name, "backslashreplace")
-
-
-class Routed(io.TextIOBase):
-    """Stands in for a standard stream: runs write to a capture, everything else passes through."""
-
-    def __init__(self, stream: TextIO, capture: Capture) -> None:
-        self._stream = stream
-        self._capture = capture
-        self.buffer = _Bytes(self)
-
-    def write(self, text: str) -> int:
-        """Write text; returns how many characters."""
-        attempt = attempt_here.get()
-        if attempt is None:
-            return self._stream.write(text)
-        if not isinstance(text, str):
-            raise TypeError(f"write() argument must be str, not {type(text).__name__}")
-        self._capture.write(attempt.run, to_bytes(text, self._stream.encoding))
-        return len(text)
-
-    def write_bytes(self, data: bytes) -> int:
-        """Write bytes; returns how many."""
-        attempt = attempt_here.get()
-        if attempt is None:
-            return self._stream.buffer.write(data)
-        self._capture.write(attempt.run, bytes(data))
-        return len(data)
-
-    def flush(self) -> None:
-        """Pass on what the stream itself holds."""
-        if attempt_here.get() is None:
-            self._stream.flush()
-
-    def isatty(self) -> bool:
-        """Never: what is printed here is kept, or gets a prefix."""
-        return False
-
-    def fileno(self) -> int:
-        """Return the descriptor of the real stream."""
-        return self._stream.fileno()
-
-    def writable(self) -> bool:
-        """Always."""
-        return True
-
-    @property
-    def encoding(self) -> str:  # type: ignore[override]
-        """That of the real stream, since that is where it will be shown."""
-        return self._stream.encoding
-
-    @property
-    def errors(self) -> str:  # type: ignore[override]
-        """Whatever is printed can be kept."""
-        return "backslashreplace"
-
-    def close(self) -> None:
-        """Do nothing: a task that closes its standard output closes nobody else's."""
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._stream, name)
-
-
-class _Bytes(io.BufferedIOBase):
-    """The binary side of a routed stream."""
-
-    def __init__(self, routed: Routed) -> None:
-        self._routed = routed
-
-    def write(self, data: Any) -> int:
-        return self._routed.write_bytes(data)
-
-    def flush(self) -> None:
-        self._routed.flush()
-
-    def writable(self) -> bool:
-        return True
-
-    def close(self) -> None:
-        pass
-
-
 class routed:
     """While the block runs, ``sys.stdout`` and ``sys.stderr`` are routed to a capture."""
 
@@ -137,8 +50,8 @@ class routed:
 
     def __enter__(self) -> None:
         self._before = sys.stdout, sys.stderr
-        sys.stdout = Routed(sys.stdout, self._capture)
-        sys.stderr = Routed(sys.stderr, self._capture)
+        sys.stdout = Routed(sys.stdout, self._capture.write)
+        sys.stderr = Routed(sys.stderr, self._capture.write)
 
     def __exit__(self, *_: object) -> None:
         if self._before is not None:

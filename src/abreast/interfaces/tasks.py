@@ -10,6 +10,7 @@ from ..domain.command import Command
 from ..domain.limits import Limit
 from ..domain.model import Task
 from ..domain.policy import Duration, Retry, amount, seconds
+from ..domain.unique import Unique
 from ..errors import UsageError, WrongType
 
 EXECUTORS: Final = ("thread", "process", "coroutine", "command")
@@ -73,8 +74,8 @@ def task(fn: Callable[..., Any] | None = None, /, **options: Any) -> Any:
 
 
 OPTIONS = frozenset(
-    {"after", "executor", "expected", "fresh", "limits", "name", "needs", "on_crash", "priority",
-     "retry", "timeout"}
+    {"after", "deadline", "executor", "expected", "expires", "fair_by", "fresh", "limits", "name",
+     "needs", "nice", "on_crash", "priority", "retry", "timeout", "unique"}
 )  # fmt: skip
 
 
@@ -130,6 +131,11 @@ def define(
     expected: Duration | None = None,
     on_crash: str | None = None,
     fresh: bool | None = None,
+    unique: Unique | bool | None = None,
+    fair_by: str | None = None,
+    expires: Duration | None = None,
+    deadline: Duration | None = None,
+    nice: int | None = None,
 ) -> Task:
     """Check a function and its options and return the task they make.
 
@@ -153,6 +159,11 @@ def define(
         isinstance(priority, bool) or not isinstance(priority, (int, float))
     ):
         raise WrongType(f"priority must be a number of seconds of head start, not {priority!r}")
+    if nice is not None and (isinstance(nice, bool) or not isinstance(nice, int)):
+        raise WrongType(f"nice must be a whole number from -20 to 19, not {nice!r}")
+    if nice is not None and not -20 <= nice <= 19:
+        raise UsageError(f"nice must be from -20 to 19, not {nice}")
+    amounts = _amounts(needs)
     return Task(
         name or name_of(fn),
         fn,
@@ -160,11 +171,41 @@ def define(
         timeout=None if timeout is None else seconds(timeout, "timeout"),
         retry=as_retry(retry),
         priority=float(priority or 0),
-        limits=(*_limits(limits), *_needs(needs, pools)),
+        limits=(*_limits(limits), *_needs(amounts, pools)),
         expected=None if expected is None else seconds(expected, "expected"),
         on_crash=on_crash or "retry",
         fresh=bool(fresh),
+        unique=as_unique(unique),
+        fair_by=_fair_by(fair_by),
+        expires=None if expires is None else seconds(expires, "expires"),
+        deadline=None if deadline is None else seconds(deadline, "deadline"),
+        nice=nice,
+        needs=amounts,
     )
+
+
+def as_unique(unique: Unique | bool | None) -> Unique | None:
+    """``True`` is short for ``Unique()``: the same arguments are the same work until its end."""
+    if unique is None or unique is False:
+        return None
+    if unique is True:
+        return Unique()
+    if isinstance(unique, Unique):
+        return unique
+    raise WrongType(f"unique must be True or a Unique, not {unique!r} ({type(unique).__name__})")
+
+
+def _fair_by(template: str | None) -> str | None:
+    if template is None:
+        return None
+    if not isinstance(template, str):
+        raise WrongType(f"fair_by must be a str such as '{{tenant}}', not {template!r}")
+    if "{" not in template:
+        raise UsageError(
+            f"fair_by {template!r} names no parameter, so that all runs would be alike; write for "
+            "example '{tenant}'"
+        )
+    return template
 
 
 def as_retry(retry: Retry | int | None) -> Retry | None:
@@ -213,17 +254,19 @@ def _limits(limits: Limits | None) -> tuple[Limit, ...]:
     return found
 
 
-def _needs(
-    needs: Mapping[str, float | str] | None, pools: Mapping[str, float] | None
-) -> tuple[Limit, ...]:
-    """What a task needs of the runner's pools, as limits shared by all tasks."""
-    limits = []
+def _amounts(needs: Mapping[str, float | str] | None) -> dict[str, float]:
+    """What a task needs, as numbers."""
     if needs is not None and not isinstance(needs, Mapping):
         raise WrongType(f"needs must be a mapping such as {{'cpu': 1}}, not {needs!r}")
-    for name, wanted in (needs or {}).items():
-        units = amount(wanted, f"needs[{name!r}]")
+    return {name: amount(wanted, f"needs[{name!r}]") for name, wanted in (needs or {}).items()}
+
+
+def _needs(needs: Mapping[str, float], pools: Mapping[str, float] | None) -> tuple[Limit, ...]:
+    """What a task needs of the runner's pools, as limits shared by all tasks."""
+    limits = []
+    for name, units in needs.items():
         if pools is None:
-            continue  # declared beside a function; checked when a runner with pools gets it
+            break  # declared beside a function; checked when a runner with pools gets it
         if name not in pools:
             said = "needs: the runner has no pool"
             raise UsageError(

@@ -11,6 +11,7 @@ from ..engine.pool import Pool
 from .tasks import is_coroutine
 
 if TYPE_CHECKING:
+    from ..executors.marks import Marks
     from ..ports import Executor
     from .runner import Runner
 
@@ -41,24 +42,26 @@ def pool_for(executor: str, concurrency: int | None, pools: list[Pool]) -> Pool:
     return Pool(slots(executor, concurrency))
 
 
-def executor(name: str, concurrency: int | None) -> Executor:
+def executor(
+    name: str, concurrency: int | None, marks: Marks | None = None, titles: bool = False
+) -> Executor:
     """Make the executor of this name. Imported here, because a script rarely needs them all."""
     size = slots(name, concurrency)
     if name == "thread":
         from ..executors.thread import ThreadExecutor
 
-        return ThreadExecutor(size)
+        return ThreadExecutor(size, marks)
     if name == "coroutine":
         from ..executors.coroutine import CoroutineExecutor
 
-        return CoroutineExecutor()
+        return CoroutineExecutor(marks)
     if name == "process":
         from ..executors.process import ProcessExecutor
 
-        return ProcessExecutor(size)
+        return ProcessExecutor(size, titles, marks)
     from ..executors.command import CommandExecutor
 
-    return CommandExecutor(size)
+    return CommandExecutor(size, titles, marks)
 
 
 def jitter() -> float:

@@ -8,109 +8,26 @@ the wake on, and a full key therefore costs nothing per waiting run.
 
 from __future__ import annotations
 
-from collections import deque
 from heapq import heappop, heappush, heapreplace
 
+from ..domain.adaptive import Level, adapted, is_full
 from ..domain.decide import rank
 from ..domain.graph import with_results
-from ..domain.limits import Claim, Keys, Usage, blocked_on, cost_of
-from ..domain.model import Run, Task
+from ..domain.keys import Template
+from ..domain.limits import Claim, Keys, Usage, blocked_on, cost_of, has_room
+from ..domain.model import Attempt, Extra, Run, Task
 from ..domain.states import PENDING, RUNNING
-
-# (rank, -path, id, lane, run): smaller starts first; the id makes every entry unique
-Entry = tuple[float, float, int, "Lane", Run]
-
-
-Key = tuple[str, float, float]  # executor, rank, -path
-
-
-def _alike(line: Lane | list[Entry], like: Key) -> bool:
-    entry = line.first() if isinstance(line, Lane) else line[0]
-    return entry is not None and (entry[3].executor, entry[0], entry[1]) == like
-
-
-class Line:
-    """Entries in order. Those that come in order, the usual case, need no heap."""
-
-    __slots__ = ("_fifo", "_heap")
-
-    def __bool__(self) -> bool:
-        return bool(self._fifo or self._heap)
-
-    def __init__(self) -> None:
-        self._fifo: deque[Entry] = deque()
-        self._heap: list[Entry] = []
-
-    def push(self, entry: Entry) -> None:
-        fifo = self._fifo
-        if not fifo or entry > fifo[-1]:
-            fifo.append(entry)
-        else:
-            heappush(self._heap, entry)
-
-    def first(self) -> Entry | None:
-        """Return the entry that is first, or None."""
-        fifo, heap = self._fifo, self._heap
-        if not heap:
-            return fifo[0] if fifo else None
-        return heap[0] if not fifo or heap[0] < fifo[0] else fifo[0]
-
-    def pop(self) -> Entry:
-        """Remove and return the first entry."""
-        fifo, heap = self._fifo, self._heap
-        if heap and (not fifo or heap[0] < fifo[0]):
-            return heappop(heap)
-        return fifo.popleft()
-
-    def runs(self) -> list[Run]:
-        """The pending runs in order."""
-        return [
-            entry[4] for entry in sorted([*self._fifo, *self._heap]) if entry[4].state is PENDING
-        ]
-
-    def pop_pending(self, taken: list[Run], slots: int, like: Key | None = None) -> None:
-        """Move pending runs to ``taken`` until it has ``slots`` of them or the line is empty.
-
-        With ``like`` only entries of that rank and path.
-        """
-        fifo, heap = self._fifo, self._heap
-        while fifo or heap:
-            if like is not None:
-                first = self.first()
-                assert first is not None
-                if first[1] != like[2] or first[0] != like[1]:
-                    return
-            run = (self.pop() if heap else fifo.popleft())[4]
-            if run.state is PENDING:
-                run.state = RUNNING  # at once: a run whose path grew has an older entry, too
-                taken.append(run)
-                if len(taken) == slots:
-                    return
-
-
-class Lane(Line):
-    """Pending runs of one executor that make the same claims, in starting order."""
-
-    __slots__ = ("claims", "executor", "pairs", "parked", "posted", "watched", "woken_by")
-
-    def __init__(self, executor: str, claims: tuple[Claim, ...], usages: tuple[Usage, ...]) -> None:
-        super().__init__()
-        self.executor = executor
-        self.claims = claims
-        self.pairs = tuple(zip(claims, usages, strict=True))
-        self.watched = any(usage.watched for usage in usages)  # whether one of its keys is
-        self.posted: Entry | None = None  # the entry that stands for this lane in a heap
-        self.parked: Usage | None = None
-        self.woken_by: Usage | None = None
+from .lines import Entry, FairLane, Key, Lane, alike
 
 
 class _Place:
     """Where the runs of one task wait."""
 
-    __slots__ = ("keys", "lane", "lanes")
+    __slots__ = ("fair_by", "keys", "lane", "lanes")
 
-    def __init__(self, keys: Keys | None, lane: Lane | None) -> None:
+    def __init__(self, keys: Keys | None, lane: Lane | None, fair_by: Template | None) -> None:
         self.keys = keys
+        self.fair_by = fair_by
         self.lane = lane  # the only one, when the claims do not depend on arguments
         self.lanes: dict[object, Lane] = {}
 
@@ -120,7 +37,9 @@ class Lanes:
 
     def __init__(self) -> None:
         self._places: dict[Task, _Place] = {}
-        self._lanes: dict[tuple[str, tuple[Claim, ...]], Lane] = {}
+        # by executor, claims and, if its runs take turns, the task
+        self._lanes: dict[tuple[str, tuple[Claim, ...], str | None], Lane] = {}
+        self._left: set[FairLane] = set()  # lanes in which runs may move up
         self._usages: dict[tuple[str, float | None], Usage] = {}
         self._free: dict[str, Lane] = {}  # per executor the lane without claims: never blocked
         self._ready: dict[str, list[Entry]] = {}  # per executor the awake lanes with claims
@@ -136,17 +55,22 @@ class Lanes:
         place = self._places.get(run.task)
         if place is None:
             place = self._places[run.task] = self._place(run.task)
-        if place.lane is not None:
+        if place.lane is not None and place.fair_by is None:
             return place.lane
-        assert place.keys is not None
         args, kwargs = run.args, run.kwargs
         if run.needy:
             args, kwargs = with_results(args), with_results(dict(kwargs))
-        values = place.keys.values(args, kwargs)
-        lane = place.lanes.get(values)
+        lane = place.lane
         if lane is None:
-            claims = place.keys.claims(args, kwargs)
-            lane = place.lanes[values] = self._lane(run.task.executor, claims)
+            assert place.keys is not None
+            values = place.keys.values(args, kwargs)
+            lane = place.lanes.get(values)
+            if lane is None:
+                claims = place.keys.claims(args, kwargs)
+                lane = place.lanes[values] = self._lane(run.task, claims)
+        if place.fair_by is not None:
+            extra = run.extra = run.extra or Extra()
+            extra.fair = place.fair_by.fill(args, kwargs)
         return lane
 
     def watch(self, run: Run) -> None:
@@ -164,26 +88,31 @@ class Lanes:
             ]
             for other in others:
                 other.watched = True
-            for known in run.flow.runs if run.flow is not None else ():
-                if known.lane in others and known.state is PENDING and known is not run:
+                for known in other.runs():
                     usage.line[known] = None
-                elif known.lane in others and known.state is RUNNING:
+                for known in other.running:
                     usage.holders[known] = cost_of(known, usage)
 
     def _place(self, task: Task) -> _Place:
+        fair_by = None if task.fair_by is None else Template(task.fair_by, task, "fair_by")
         if not task.limits:
-            return _Place(None, self._lane(task.executor, ()))
+            return _Place(None, self._lane(task, ()), fair_by)
         keys = Keys(task)
-        return _Place(keys, None if keys.fixed is None else self._lane(task.executor, keys.fixed))
+        lane = None if keys.fixed is None else self._lane(task, keys.fixed)
+        return _Place(keys, lane, fair_by)
 
-    def _lane(self, executor: str, claims: tuple[Claim, ...]) -> Lane:
+    def _lane(self, task: Task, claims: tuple[Claim, ...]) -> Lane:
+        executor = task.executor
         self.serve(executor)
-        if not claims:
+        if not task.keyed:
             return self._free[executor]
-        lane = self._lanes.get((executor, claims))
+        owner = None if task.fair_by is None else task.name
+        lane = self._lanes.get((executor, claims, owner))
         if lane is None:
             usages = tuple(self._usage(claim) for claim in claims)
-            lane = self._lanes[executor, claims] = Lane(executor, claims, usages)
+            kind = Lane if owner is None else FairLane
+            lane = kind(executor, claims, usages, len(self._lanes) + 1)
+            self._lanes[executor, claims, owner] = lane
         return lane
 
     def _usage(self, claim: Claim) -> Usage:
@@ -193,26 +122,41 @@ class Lanes:
         return usage
 
     def usages(self) -> list[Usage]:
-        """Every key there is."""
-        return list(self._usages.values())
+        """Every key there is, in the order of their names."""
+        return [self._usages[key] for key in sorted(self._usages, key=lambda k: (k[0], k[1] or 0))]
 
     def waiting_for(self, usage: Usage) -> list[Run]:
         """The pending runs of all lanes parked on a key."""
         lanes = [lane for lane in self._lanes.values() if lane.parked is usage]
-        return [run for lane in lanes for run in lane.runs()]
+        runs = [run for lane in lanes for run in lane.runs()]
+        return sorted(runs, key=lambda run: (rank(run), -run.path, run.id))
+
+    def enter(self, run: Run) -> None:
+        """Put a run that has become pending into its lane."""
+        lane: Lane = run.lane
+        if isinstance(lane, FairLane):
+            if self._left:
+                self._move_up()
+            lane.enter(run)
+        self.push(run)
 
     def push(self, run: Run) -> None:
-        """Put a pending run into its lane."""
+        """Put a pending run into its place in its lane."""
         lane: Lane = run.lane
         entry = (rank(run), -run.path, run.id, lane, run)
         lane.push(entry)
-        if not lane.claims:
+        if not lane.number:
             return
         if lane.watched:
             for _, usage in lane.pairs:
                 if usage.watched:
                     usage.line[run] = None
         posted = lane.posted
+        if lane.fair:
+            first = lane.first()
+            if first is posted or first is None:
+                return
+            entry, posted = first, None
         if posted is None or entry < posted:
             lane.posted = entry
             heappush(
@@ -227,6 +171,8 @@ class Lanes:
         limit holds back.
         """
         taken: list[Run] = []
+        if self._left:
+            self._move_up()
         if len(executors) == 1:
             free, ready = self._free[executors[0]], self._ready[executors[0]]
             if not ready:
@@ -239,7 +185,7 @@ class Lanes:
                 line = ready
             if not line:
                 break
-            if like is not None and not _alike(line, like):
+            if like is not None and not alike(line, like):
                 break
             if isinstance(line, Lane):
                 run = line.pop()[4]
@@ -274,7 +220,7 @@ class Lanes:
         lane, run = entry[3], entry[4]
         if lane.posted is not entry:  # a better entry was posted since
             heappop(ready)
-        elif run.state is not PENDING:  # cancelled while it waited
+        elif run.state is not PENDING or run.lane is not lane:  # went away while it waited
             if self._advance(lane, ready) is None:
                 self._pass_on_wake(lane)
         elif (usage := self._blocked(lane, entry)) is not None:
@@ -286,6 +232,9 @@ class Lanes:
             run.state = RUNNING
             taken.append(run)
             lane.woken_by = None
+            lane.running[run] = None
+            if lane.fair:
+                lane.start(run)
             for claim, usage in lane.pairs:
                 usage.held += claim.cost
                 if usage.watched:
@@ -324,7 +273,7 @@ class Lanes:
             lane, run = entry[3], entry[4]
             if lane.posted is not entry or lane.parked is not usage:
                 heappop(parked)
-            elif run.state is not PENDING:
+            elif run.state is not PENDING or run.lane is not lane:
                 if self._advance(lane, parked) is None:
                     lane.parked = None
             else:
@@ -349,6 +298,7 @@ class Lanes:
     def give_back(self, run: Run) -> None:
         """Return the units a run held until its end; those of rates return by their time."""
         lane: Lane = run.lane
+        lane.running.pop(run, None)
         for claim, usage in lane.pairs:
             if claim.per is None:
                 usage.held -= claim.cost
@@ -369,19 +319,52 @@ class Lanes:
             self.wake(usage)
 
     def leave(self, run: Run) -> None:
-        """Forget a run that ended without having started."""
-        if run.lane is not None and run.lane.watched:
-            for _, usage in run.lane.pairs:
+        """Forget a pending run that goes away without having been taken."""
+        lane: Lane | None = run.lane
+        if lane is None:
+            return
+        if lane.watched:
+            for _, usage in lane.pairs:
                 usage.line.pop(run, None)
+        if isinstance(lane, FairLane):
+            lane.leave(run)
+            self._left.add(lane)
+
+    def _move_up(self) -> None:
+        lanes = sorted(self._left)
+        self._left = set()
+        for lane in lanes:
+            for run in lane.move_up():
+                self.push(run)
+
+    def adapt(self, attempt: Attempt, full: dict[Usage, bool]) -> list[Usage]:
+        """Let the end of an attempt change the size of its adaptive keys, before its units are
+        given back; return the keys that have grown.
+
+        ``full`` keeps which keys were full before the first of the ends recorded together.
+        """
+        grown = []
+        for claim, usage in attempt.run.lane.pairs:
+            if claim.lo is not None:
+                before = usage.level or claim.lo
+                if usage not in full:
+                    full[usage] = is_full(claim, usage)
+                level: Level = adapted(usage, claim, attempt, full[usage])
+                usage.level, usage.streak, usage.usual, usage.cut = level
+                if (level.level or claim.lo) > before:
+                    grown.append(usage)
+        return grown
 
     def wake(self, usage: Usage) -> None:
         """Wake the best lane parked on a key if there is room for its first run."""
+        if self._left:
+            self._move_up()
         if not self._is_waiting(usage):
             return
         entry: Entry = usage.parked[0]
         lane = entry[3]
         claim = next(claim for claim, key in lane.pairs if key is usage)
-        if usage.held + claim.cost > claim.n:
+        if usage.held + claim.cost > claim.n or not has_room(claim, usage):
             return
         heappop(usage.parked)
         lane.parked, lane.woken_by = None, usage

@@ -2,29 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from heapq import heappop, heappush
-from math import inf
+from collections.abc import Iterable, Sequence
 
 from ..domain import decide, graph
-from ..domain.limits import Then, Usage, at_the_door, blocked_on, cost_of
-from ..domain.model import OK, Attempt, Change, PastAttempt, Progress, Run
-from ..domain.states import (
-    BLOCKED,
-    COMPLETED,
-    ENDED,
-    FAILED,
-    PENDING,
-    RUNNING,
-    SCHEDULED,
-    Reason,
-    State,
-)
+from ..domain.limits import Usage, blocked_on, cost_of
+from ..domain.model import OK, Attempt, Change, Progress, Run
+from ..domain.states import BLOCKED, COMPLETED, ENDED, PENDING, RUNNING, Reason, State
 from ..errors import Busy
-from .lanes import Lane, Lanes
+from .lines import Lane
+from .memory_unique import Meeting
 
 
-class MemoryStore:
+class MemoryStore(Meeting):
     """Runs of one process. Not thread-safe: the engine attends it with its lock held.
 
     Parameters
@@ -32,19 +21,6 @@ class MemoryStore:
     jitter : callable
         Returns a random number in [0, 1) that spreads retries.
     """
-
-    def __init__(self, jitter: Callable[[], float]) -> None:
-        self.unfinished = 0  # runs that have not ended
-        self.running = 0
-        self.next_at = inf  # when due() has something to do
-        self.telling = False  # whether changes are wanted that nothing but listeners needs
-        self.to_stop: list[Run] = []  # running ones that were asked to end since last looked
-        self._jitter = jitter
-        self._lanes = Lanes()
-        self._scheduled: list[tuple[float, int, Run]] = []
-        self._returns: list[tuple[float, int, Run, _Return]] = []
-        self._armed: dict[Run, list[_Return]] = {}  # of running attempts, in case they never begin
-        self._returned = 0
 
     def serve(self, executor: str) -> None:
         """Get ready for runs of an executor, before the first is claimed."""
@@ -63,35 +39,67 @@ class MemoryStore:
         UsageError
             When the key of a limit cannot be made from a run's arguments. Nothing is kept.
         """
-        changes: list[Change] = []
-        linked = False
+        changes = self._begun() if self.aside else []
+        linked = special = False
         for run in runs:
-            if run.task.limits and not run.needy:
+            task = run.task
+            if task.keyed and not run.needy:
                 try:
                     run.lane = self._lanes.lane_of(run)
                 except Exception:  # a callable or an argument of the user's
                     if len(runs) == 1:
                         raise
             linked = linked or bool(run.after)
+            flow = run.flow
+            if (
+                not task.plain
+                or run.extra is not None
+                or (flow is not None and flow.run is not None)
+            ):
+                special = True
         if linked:
             graph.measure_paths(runs)
             if self.unfinished:
                 for run in dict.fromkeys(graph.correct_ancestors(runs)):
-                    if run.state is PENDING:  # its old entry is passed over once this one is used
+                    if run.state is PENDING and run.lane is not None:
+                        # its old entry is passed over once this one is used
                         self._lanes.push(run)
+        if special:
+            self._prepare(runs)
         alone = len(runs) == 1
         for run in runs:
+            if run.after and (special or self._joined):
+                graph.follow_joined(run)
+            state = decide.first_state(run, now)
+            if special and run.extra is not None:
+                if self._is_taken(run, state, now, changes, alone):
+                    continue
+                state = decide.first_state(run, now)  # a parent may have given way to it
+            if run.id > self._last_id:
+                self._last_id = run.id
+            elif not run.id:
+                run.id = self._last_id = self._last_id + 1
             self.unfinished += 1
             if run.flow is not None:
                 run.flow.runs.append(run)
-            state = decide.first_state(run, now)
-            if state is PENDING and not run.task.bounded and (run.lane or not run.task.limits):
+            if state is PENDING and not run.task.bounded and (run.lane or not run.task.keyed):
                 run.state = state
                 self._join(run, now)
                 if self.telling:
                     changes.append(decide.admit(run, state, now))
             else:
                 self._enter_first(run, state, now, changes, alone)
+            if special:
+                self._watch_wall(run)
+        if special:
+            self._end_empty_flows(runs, now, changes)
+        if self._ending:
+            self._end_flows(now, changes)
+        return changes
+
+    def _begun(self) -> list[Change]:
+        """The changes of a verb begin with those that nobody has heard of yet."""
+        changes, self.aside = self.aside, []
         return changes
 
     def _enter_first(
@@ -109,9 +117,7 @@ class MemoryStore:
         try:
             self._enter(decide.admit(run, state, now), now, moved, changes, refuse=alone)
         except Busy:
-            self.unfinished -= 1
-            if run.flow is not None:
-                run.flow.runs.remove(run)
+            self._drop(run)
             raise
         moved.append(run)
         self._follow(moved, now, changes)
@@ -132,6 +138,9 @@ class MemoryStore:
             run.started = now
             if run.task.rated:
                 self._arm_returns(run, now)
+            if run.extra is not None:
+                self._child_started(run, now)
+                self._look_ahead()
         self.running += len(runs)
         return runs
 
@@ -147,14 +156,19 @@ class MemoryStore:
             if not run.attempt:
                 run.started = None
             for entry in self._armed.pop(run, ()):
-                self._lanes.return_unit(entry.usage, entry.cost, run)
-                entry.cost = 0.0
-            if run.task.limits:
+                self._return(entry)
+            if run.task.keyed:
                 self._lanes.give_back(run)
+                self._look_ahead()
             self._lanes.push(run)
+            if run.extra is not None:
+                self._watch_wall(run)
 
     def settle(self, attempts: Iterable[Attempt], now: float, changes: list[Change]) -> None:
         """Record how attempts ended, adding to ``changes``. Stale attempts change nothing."""
+        if self.aside:
+            changes += self._begun()
+        full: dict[Usage, bool] = {}
         for attempt in attempts:
             run = attempt.run
             jitter = 0.0 if attempt.outcome is OK else self._jitter()
@@ -164,8 +178,12 @@ class MemoryStore:
                 run.started = attempt.started
             if run.task.rated:
                 self._armed.pop(run, None)
-            if run.task.limits and not attempt.abandoned:
-                self._lanes.give_back(run)
+            if run.task.keyed:
+                grown = self._lanes.adapt(attempt, full) if run.task.adaptive else ()
+                if not attempt.abandoned:
+                    self._lanes.give_back(run)
+                for usage in grown:
+                    self._lanes.wake(usage)
             if run.state is not COMPLETED:
                 self._follow([run], now, changes)
             elif run.children is not None:
@@ -173,6 +191,8 @@ class MemoryStore:
                 self._release(run, now, moved, changes)
                 if moved:
                     self._follow(moved, now, changes)
+        if self._ending:
+            self._end_flows(now, changes)
 
     def returned(self, attempt: Attempt) -> None:
         """An abandoned thread has returned at last: only its units are of interest."""
@@ -180,32 +200,22 @@ class MemoryStore:
 
     def cancel(self, runs: Iterable[Run], reason: Reason, now: float) -> list[Change]:
         """End runs that have not started; flag running ones and list them in ``to_stop``."""
-        changes: list[Change] = []
-        ended = []
-        for run in runs:
-            change = decide.cancel(run, reason, now)
-            if change is not None:
-                self._apply(change, changes)
-                ended.append(run)
-            elif run.state is RUNNING and run.asked is None:
-                run.asked = reason
-                self.to_stop.append(run)
-        # Only now: what was cancelled together carries the same reason, whatever came after what.
-        self._follow(ended, now, changes)
+        changes = self._begun()
+        self._cancel(runs, reason, now, changes)
+        self._end_flows(now, changes)
         return changes
 
     def due(self, now: float) -> list[Change]:
-        """Carry out what was to happen by now: scheduled starts, units of rates that return."""
-        changes: list[Change] = []
-        returns = self._returns
-        while returns and returns[0][0] <= now:
-            _, _, run, entry = heappop(returns)
-            if entry.cost:
-                self._lanes.return_unit(entry.usage, entry.cost, run)
-                entry.cost = 0.0
-        scheduled = self._scheduled
-        while scheduled and scheduled[0][0] <= now:
-            run = heappop(scheduled)[2]
+        """Carry out what was to happen by now: units of rates return, runs that are too late end,
+        scheduled ones start."""
+        changes = self._begun()
+        while (entry := self._returns.pop(now)) is not None:
+            self._return(entry)
+        while (run := self._walls.pop(now)) is not None:
+            change = decide.too_late(run, now)
+            if change is not None and self._apply(change, changes):
+                self._follow([run], now, changes)
+        while (run := self._starts.pop(now)) is not None:
             change = decide.due(run, now)
             if change is not None:
                 moved: list[Run] = []
@@ -213,17 +223,15 @@ class MemoryStore:
                     self._enter(change, now, moved, changes)
                 else:
                     self._apply(change, changes)
+                run.ready = now
                 self._follow([*moved, run], now, changes)
+        self._end_flows(now, changes)
         self._look_ahead()
         return changes
 
-    def _look_ahead(self) -> None:
-        heaps = (self._returns, self._scheduled)
-        self.next_at = min((heap[0][0] for heap in heaps if heap), default=inf)
-
     def end_stuck(self, abandoned: Iterable[Run], now: float) -> list[Change]:
         """End pending runs whose limit is held by abandoned threads only."""
-        changes: list[Change] = []
+        changes = self._begun()
         gone = list(abandoned)
         for usage in self._lanes.usages():
             holders = [run for run in gone if cost_of(run, usage)]
@@ -234,6 +242,7 @@ class MemoryStore:
                     continue
                 self._apply(decide.stuck(run, usage.key, holders[0], now), changes)
                 self._follow([run], now, changes)
+        self._end_flows(now, changes)
         return changes
 
     def held_by(self, run: Run) -> Usage | None:
@@ -243,154 +252,21 @@ class MemoryStore:
             return None
         return lane.parked or blocked_on(lane.pairs)
 
-    def note_progress(self, run: Run, attempt: int, progress: Progress) -> None:
-        """Keep how far a running run says it is."""
+    def note_progress(self, run: Run, attempt: int, progress: Progress, now: float = 0.0) -> bool:
+        """Keep how far a running run says it is; there is nothing to write down."""
         if run.state is RUNNING and run.attempt == attempt:
             run.progress = progress
+        return False
+
+    def end_turn(self) -> None:
+        """Nothing has to be put on record."""
+
+    def trouble_of(self, error: BaseException) -> None:
+        """There is no file that could be in trouble."""
+
+    def undo_turn(self, reports: Sequence[Attempt]) -> None:
+        """Never asked: nothing here can fail to be recorded."""
 
     def usages(self) -> list[Usage]:
         """Every key in use, with the units held and by whom."""
         return self._lanes.usages()
-
-    # -- applying ---------------------------------------------------------------------------
-
-    def _apply(self, change: Change, changes: list[Change]) -> bool:
-        """Write one change into its run, unless the run has moved on since (compare-and-set)."""
-        run, source, target = change.run, change.source, change.target
-        if run.state is not source or run.attempt != change.attempt or source in ENDED:
-            return False
-        if source is PENDING:
-            self._lanes.leave(run)
-        run.state = target
-        if source is RUNNING:
-            self.running -= 1
-        if target in ENDED:
-            self.unfinished -= 1
-            run.ended = change.at
-            if target is COMPLETED:
-                run.value = change.value
-            else:
-                run.reason = change.reason
-                run.error = change.error
-                run.trace = change.trace
-        else:
-            run.due = change.due
-            if source is RUNNING:
-                self._remember(change)
-        if change.crashes:
-            run.crashes = change.crashes
-        changes.append(change)
-        return True
-
-    def _remember(self, change: Change) -> None:
-        run = change.run
-        assert run.started is not None
-        if run.history is None:
-            run.history = []
-        run.history.append(PastAttempt(run.started, change.at, change.reason, change.error))
-
-    def _follow(self, runs: list[Run], now: float, changes: list[Change]) -> None:
-        """Carry out what follows from the states these runs have just reached."""
-        while runs:
-            run = runs.pop()
-            state = run.state
-            if state is PENDING:
-                self._join(run, now)
-            elif state is SCHEDULED:
-                assert run.due is not None
-                heappush(self._scheduled, (run.due, run.id, run))
-                self.next_at = min(self.next_at, run.due)
-            elif state in ENDED:
-                if run.children is not None:
-                    self._release(run, now, runs, changes)
-                flow = run.flow
-                if state is FAILED and flow is not None and flow.fail_fast:
-                    flow.failed = True
-                    changes += self.cancel(flow.unended(), Reason.FAIL_FAST, now)
-
-    def _release(self, run: Run, now: float, moved: list[Run], changes: list[Change]) -> None:
-        completed = run.state is COMPLETED
-        children, run.children = run.children or (), None
-        for child in children:
-            if completed:
-                child.missing -= 1
-                if child.missing > 0:
-                    continue
-            change = decide.release(child, run, now)
-            if change is None:
-                continue
-            if change.target is PENDING and not child.task.limits:
-                self._apply(change, changes)
-                self._join(child, now)
-            elif self._enter(change, now, moved, changes):
-                moved.append(child)
-
-    def _enter(
-        self,
-        change: Change,
-        now: float,
-        moved: list[Run],
-        changes: list[Change],
-        refuse: bool = False,
-    ) -> bool:
-        """Apply the change that makes a run pending for the first time, if its limits allow."""
-        run = change.run
-        if change.target is PENDING and run.task.limits and (run.task.bounded or run.lane is None):
-            change = self._at_the_door(change, now, moved, changes, refuse)
-        return self._apply(change, changes)
-
-    def _at_the_door(
-        self, change: Change, now: float, moved: list[Run], changes: list[Change], refuse: bool
-    ) -> Change:
-        run = change.run
-        try:
-            run.lane = run.lane or self._lanes.lane_of(run)
-        except Exception as error:  # a callable or an argument of the user's
-            return decide.broken(run, error, now)
-        if not run.task.bounded:
-            return change
-        if not run.lane.watched:
-            self._lanes.watch(run)
-        verdict = at_the_door(run.lane.pairs)
-        usage = verdict.usage
-        if usage is None:
-            return change
-        holder = next(iter(usage.holders), None) or next(iter(usage.line), None)
-        if verdict.then is Then.FAIL and refuse:
-            raise decide.busy(run, usage.key, holder)
-        if verdict.then >= Then.SKIP:
-            return decide.skip_at_limit(run, usage.key, holder, now)
-        for other in verdict.out:
-            if self._apply(decide.skip_at_limit(other, usage.key, run, now), changes):
-                moved.append(other)
-        self.cancel(verdict.stop, Reason.LIMIT, now)
-        return change
-
-    def _join(self, run: Run, now: float) -> None:
-        """Put a pending run into the line in which it waits for a slot and its limits."""
-        if run.after or run.attempt:
-            run.ready = now
-        if run.lane is None:
-            run.lane = self._lanes.lane_of(run)
-        self._lanes.push(run)
-
-    def _arm_returns(self, run: Run, now: float) -> None:
-        armed = []
-        for claim, usage in run.lane.pairs:
-            if claim.per is not None:
-                self._returned += 1
-                entry = _Return(usage, claim.cost)
-                armed.append(entry)
-                heappush(self._returns, (now + claim.per, self._returned, run, entry))
-                self.next_at = min(self.next_at, now + claim.per)
-        self._armed[run] = armed
-
-
-class _Return:
-    """A unit of a rate that will come back."""
-
-    __slots__ = ("cost", "usage")
-
-    def __init__(self, usage: Usage, cost: float) -> None:
-        self.usage = usage
-        self.cost = cost  # 0 once it has come back otherwise

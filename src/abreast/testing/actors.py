@@ -7,7 +7,7 @@ from random import Random
 from typing import Any
 
 from ..domain.model import CRASHED, ERROR, OK, STOPPED, Attempt, Run, Traits
-from ..errors import Crashed
+from ..errors import Backoff, Crashed
 
 
 class Actor:
@@ -95,6 +95,8 @@ class SimulatedExecutor:
             attempt.outcome = STOPPED
         elif self.name == "process" and chance < 0.08:
             attempt.outcome, attempt.error = CRASHED, Crashed("simulated")
+        elif chance < 0.12 and attempt.run.task.keyed:
+            attempt.outcome, attempt.error = ERROR, Backoff(rng.choice((0.0, 0.2, 1.0)))
         elif chance < 0.25:
             attempt.outcome, attempt.error = ERROR, ValueError("simulated")
         else:

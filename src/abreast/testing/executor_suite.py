@@ -38,6 +38,7 @@ class RecordingHost:
     def __init__(self) -> None:
         self.reports: queue.Queue[Attempt] = queue.Queue()
         self.progresses: queue.Queue[tuple[float, float | None, str]] = queue.Queue()
+        self.loans: queue.Queue[tuple[Attempt, bool]] = queue.Queue()  # lent, taken back
         self.following: deque[Attempt] = deque()
         self.counts: dict[Attempt, int] = {}
         self._lock = threading.Lock()
@@ -51,6 +52,12 @@ class RecordingHost:
 
     def progress(self, attempt: Attempt, done: float, total: float | None, message: str) -> None:
         self.progresses.put((done, total, message))
+
+    def lend_slot(self, attempt: Attempt) -> None:
+        self.loans.put((attempt, True))
+
+    def take_slot_back(self, attempt: Attempt) -> None:
+        self.loans.put((attempt, False))
 
     def now(self) -> float:
         return time.time()

@@ -56,6 +56,15 @@ def print_much(megabytes: int) -> str:
     return "done"
 
 
+def say(text: str) -> None:
+    print(text)
+
+
+async def say_awaiting(text: str) -> None:
+    await asyncio.sleep(0)
+    print(text)
+
+
 def die() -> NoReturn:
     os._exit(7)
 

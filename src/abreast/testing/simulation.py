@@ -12,10 +12,14 @@ from contextlib import suppress
 from random import Random
 from typing import Any
 
+from ..domain import flows
+from ..domain.adaptive import Adaptive
+from ..domain.keys import ARGS
 from ..domain.limits import Limit
-from ..domain.model import Attempt, Change, Flow, Run, Task
+from ..domain.model import NOTHING, Attempt, Change, Extra, Flow, Run, Task
 from ..domain.policy import Retry
 from ..domain.states import ENDED, RUNNING, Reason
+from ..domain.unique import Unique
 from ..engine.engine import Engine
 from ..engine.pool import Pool
 from ..errors import Busy
@@ -71,6 +75,8 @@ class Simulation:
             self._engine.add_executor(executor, shared)
         self._invariants = Invariants(self._engine.store)
         self._engine.watch(self)
+        self._runs: list[Run] = []  # those the store has taken in
+        self._last_id = 0
         self._tasks = [self._make_task(number) for number in range(8)]
 
     def run(self) -> None:
@@ -108,11 +114,12 @@ class Simulation:
             self._move_some(rng.randint(1, 3))
         elif choice < 0.75:
             self._while_somebody_attends()
-        elif choice < 0.78 and self._flow.runs and self._cancels:
+        elif choice < 0.78 and self._runs and self._cancels:
             # so few, because a run that hangs must not be saved by being cancelled
             self._cancels -= 1
             everything = rng.random() < 0.05
-            runs = self._flow.unended() if everything else [rng.choice(self._flow.runs)]
+            left = [run for run in self._runs if run.state not in ENDED]
+            runs = left if everything else [rng.choice(self._runs)]
             self._engine.cancel(runs, Reason.USER)
         elif choice < 0.8 and self._reported:
             self._report_again(rng.choice(self._reported))
@@ -152,6 +159,8 @@ class Simulation:
         run = attempt.run
         if run.attempt == attempt.number and run.state is RUNNING:
             return  # this is its first
+        if getattr(self._engine.store, "aside", None):
+            return  # what a claim has brought about would come with it
         changes: list[Change] = []
         self._engine.store.settle([attempt], self._clock.now(), changes)
         if changes:
@@ -168,31 +177,52 @@ class Simulation:
                     raise InvariantBroken(f"{list(actor.given)} waited {age} s behind {actor}")
 
     def _submit(self) -> None:
-        batch = [self._make_run() for _ in range(min(self._to_submit, self._rng.choice((1, 1, 5))))]
-        self._to_submit -= len(batch)
+        count = min(self._to_submit, self._rng.choice((1, 1, 5)))
+        self._to_submit -= count
+        batch: list[Run] = []
+        flow = self._flow
+        if count > 1 and not self._plain and self._rng.random() < 0.4:
+            flow = Flow(fail_fast=self._rng.random() < 0.2)
+            batch.append(self._make_record(flow))
+        for _ in range(count):
+            batch.append(self._make_run(flow, batch[1:] if flow.run is not None else []))
         with suppress(Busy):  # it was alone in its batch, and it never was
             self._engine.submit(batch)
+            self._runs += [run for run in batch if (run.extra or NOTHING).joined is None]
+            if flow.run is not None:
+                self._invariants.flows.append(flow)
 
-    def _make_run(self) -> Run:
+    def _make_record(self, flow: Flow) -> Run:
+        """A flow that is a run, sometimes inside another."""
+        run = Run(self._next_id(), flows.task_of("flow"), (), {}, self._clock.now())
+        run.given = f"r{run.id}"
+        flow.become(run)
+        return run
+
+    def _make_run(self, flow: Flow, siblings: list[Run]) -> Run:
         rng = self._rng
-        known = self._flow.runs
+        known = [*self._runs, *siblings]
         run = Run(
             self._next_id(),
             rng.choice(self._tasks),
             (rng.randint(0, 2),),
             {},
             self._clock.now(),
-            self._flow,
+            flow,
         )
         run.given = f"r{run.id}"
         if known and rng.random() < 0.5:
             run.after = tuple(rng.sample(known, min(len(known), rng.randint(1, 3))))
         if rng.random() < 0.1:
             run.due = self._clock.now() + rng.random()
+        if not self._plain and rng.random() < 0.2:
+            run.extra = Extra()
+            run.extra.soft = tuple(parent for parent in run.after if rng.random() < 0.5)
+            run.extra.note = f"now {run.given}"
         return run
 
     def _next_id(self) -> int:
-        self._last_id = getattr(self, "_last_id", 0) + 1
+        self._last_id += 1
         return self._last_id
 
     def _make_task(self, number: int) -> Task:
@@ -203,8 +233,8 @@ class Simulation:
         while rng.random() < 0.45:
             limits.append(
                 Limit(
-                    rng.randint(1, 3),
-                    rng.choice(("", "{key}", "/shared", "/shared/{key}")),
+                    rng.choice((1, 2, 3, Adaptive(1, 3))),
+                    rng.choice(("", "{key}", ARGS, "/shared", "/shared/{key}")),
                     per=rng.choice((None, None, 1.0)),
                     waiting=rng.choice((None, None, 0, 2)),
                     then=rng.choice(("wait", "wait", "skip", "replace", "cancel", "fail")),
@@ -219,6 +249,20 @@ class Simulation:
             priority=rng.choice((0.0, 0.0, 5.0)),
             limits=tuple({(limit.key, limit.per): limit for limit in limits}.values()),
             on_crash=rng.choice(("retry", "fail")),
+            unique=self._make_unique() if rng.random() < 0.4 else None,
+            fair_by="{key}" if rng.random() < 0.3 else None,
+            expires=rng.choice((None, None, None, 1.5)),
+            deadline=rng.choice((None, None, None, 2.5)),
+        )
+
+    def _make_unique(self) -> Unique:
+        rng = self._rng
+        then = rng.choice(("join", "skip", "replace", "delay", "fail"))
+        return Unique(
+            rng.choice(("", "{key}", ARGS)),
+            until=rng.choice(("start", "end", 0.5)),
+            then=then,
+            delay=rng.choice((0.0, 0.5)) if then == "delay" else None,
         )
 
     # -- what is watched --------------------------------------------------------------------
@@ -250,7 +294,7 @@ class Simulation:
             raise InvariantBroken(f"a run is executed twice at the same time: {executed}")
         if self._engine.notifier.raised:
             raise self._engine.notifier.raised
-        self._invariants.check(self._flow.runs, self._engine, self._clock.now())
+        self._invariants.check(self._runs, self._engine, self._clock.now())
 
 
 class _NoSentry:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..domain.limits import Limit
-from ..domain.model import OK, STOPPED, Attempt, Change, Flow, Outcome, Run, Task
+from ..domain.model import OK, STOPPED, Attempt, Change, Extra, Flow, Outcome, Run, Task
 from ..domain.states import (
     Reason,
 )
@@ -48,24 +48,54 @@ class StoreBench:
         return runs
 
     def settle(
-        self, run: Run, outcome: Outcome = OK, now: float = NOW, number: int | None = None
+        self,
+        run: Run,
+        outcome: Outcome = OK,
+        now: float = NOW,
+        number: int | None = None,
+        error: Exception | None = None,
     ) -> list[Change]:
         """Report the end of a run's attempt."""
-        attempt = Attempt(run, run.attempt if number is None else number, (), {}, None)
-        attempt.outcome, attempt.ended = outcome, now
-        if outcome is OK:
-            attempt.value = "result"
-        else:
-            attempt.error = ValueError("no")
-        if outcome is STOPPED:
-            attempt.stop = Reason.TIMEOUT
+        return self.settle_all([run], outcome, now, number, error)
+
+    def settle_all(
+        self,
+        runs: list[Run],
+        outcome: Outcome = OK,
+        now: float = NOW,
+        number: int | None = None,
+        error: Exception | None = None,
+    ) -> list[Change]:
+        """Report the ends of the attempts of several runs together."""
+        attempts = []
+        for run in runs:
+            attempt = Attempt(run, run.attempt if number is None else number, (), {}, None)
+            attempt.outcome, attempt.ended = outcome, now
+            if outcome is OK:
+                attempt.value = "result"
+            else:
+                attempt.error = error or ValueError("no")
+            if outcome is STOPPED:
+                attempt.stop = Reason.TIMEOUT
+            attempts.append(attempt)
         changes: list[Change] = []
-        self.store.settle([attempt], now, changes)
+        self.store.settle(attempts, now, changes)
         return changes
+
+    def end(self, run: Run) -> str:
+        """The state of a run and its reason."""
+        return f"{run.state}({run.reason})" if run.reason else f"{run.state}"
+
+
+def extra_of(run: Run) -> Extra:
+    """What only some runs have, made if this one has none yet."""
+    run.extra = run.extra or Extra()
+    return run.extra
 
 
 def task_with(*limits: Limit, executor: str = "thread", **policy: Any) -> Task:
-    return Task("t", _body, executor, limits=limits, **policy)
+    name = "t" if executor == "thread" else f"t-{executor}"  # a name stands for one task
+    return Task(name, _body, executor, limits=limits, **policy)
 
 
 def _body(key: str = "") -> None:

@@ -27,10 +27,14 @@ from ..domain.states import (
     Reason,
 )
 from .store_bench import NOW, task_with
+from .store_fair import StoreFair
+from .store_flows import StoreFlows
 from .store_limits import StoreLimits
+from .store_times import StoreTimes
+from .store_unique import StoreUnique
 
 
-class StoreSuite(StoreLimits):
+class StoreSuite(StoreLimits, StoreUnique, StoreFlows, StoreTimes, StoreFair):
     """Conformance tests of a store. ``make_store`` is to be overridden."""
 
     # -- one run ----------------------------------------------------------------------------

@@ -1,1 +1,1 @@
-"""The command line: ``abreast run``, ``abreast exec``, ``abreast demo``."""
+"""The command line: one module per command or family of them; ``main`` puts them together."""

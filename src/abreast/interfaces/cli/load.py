@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
-import sys
 import traceback
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
 from ...errors import AbreastError
+from ..discovery import import_file, module_name
 from ..tasks import TaskFunction
 from .exits import Refused
 
@@ -47,42 +46,6 @@ def load(path: str) -> ModuleType:
         ) from None
     except (Exception, SystemExit) as error:
         raise Refused(f"{path} cannot be imported\n{_blame(error, full)}") from None
-
-
-def module_name(full: str) -> str:
-    """Return the name to import a file as: its stem, unless that would hide something else."""
-    stem = os.path.basename(full).removesuffix(".py").replace(".", "_")
-    known = sys.modules.get(stem)
-    if stem in sys.stdlib_module_names or (
-        known is not None and getattr(known, "__file__", None) != full
-    ):
-        return f"{stem}_tasks"
-    return stem
-
-
-def import_file(full: str, name: str) -> ModuleType:
-    """Import a file under a name, once."""
-    known = sys.modules.get(name)
-    if known is not None and getattr(known, "__file__", None) == full:
-        return known
-    folder = os.path.dirname(full)
-    if folder not in sys.path:
-        # A file named like a module of the standard library must not hide that from others.
-        hides = os.path.basename(full).removesuffix(".py") in sys.stdlib_module_names
-        sys.path.insert(len(sys.path) if hides else 0, folder)
-    from importlib.machinery import SourceFileLoader
-
-    spec = importlib.util.spec_from_file_location(name, full, loader=SourceFileLoader(name, full))
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    try:
-        spec.loader.exec_module(module)
-    except BaseException:
-        sys.modules.pop(name, None)
-        raise
-    return module
 
 
 def tasks_of(module: ModuleType, path: str) -> dict[str, TaskFunction]:

@@ -11,35 +11,10 @@ import click
 
 from ... import __version__
 from ...errors import AbreastError
+from . import care_commands, queue_commands, worker_commands
+from .options import DurationType
 
 SIGNAL = 128  # exit codes above it: ended by a signal
-
-
-class DurationType(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.5
-    """``90``, ``90s``, ``1.5m``, ``1h30m``: seconds as a float."""
-
-    name = "duration"
-
-    def convert(self, value: Any, param: Any, ctx: Any) -> float:
-        from ...domain.policy import seconds
-        from ...errors import UsageError
-
-        try:
-            found = seconds(float(value)) if _is_number(value) else seconds(value)
-        except UsageError:
-            self.fail(f"{value!r} is not a duration; write for example 90, 250ms, 10m or 1h30m")
-        if found <= 0:
-            self.fail(f"{value!r} leaves no time; it must be more than 0 seconds")
-        return found
-
-
-def _is_number(value: Any) -> bool:
-    try:
-        float(value)
-    except (TypeError, ValueError):
-        return False
-    return True
-
 
 _OUTPUT_FILE = click.Path(dir_okay=False, writable=True)
 _SHARED = (
@@ -73,8 +48,8 @@ def shared(command: Callable[..., Any]) -> Callable[..., Any]:
 
 @click.group(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog="Exit codes: 0 all completed, 1 a run failed, 2 wrong call, 5 time-outs were the only "
-    "failures, 130 interrupted.",
+    epilog="Exit codes: 0 all completed, 1 a run failed, 2 wrong call, 3 not found, 4 refused by a "
+    "limit, 5 time-outs were the only failures, 130 interrupted.",
 )
 @click.version_option(__version__, "-V", "--version", prog_name="abreast",
                       message="%(prog)s %(version)s")  # fmt: skip
@@ -85,7 +60,13 @@ def cli() -> None:
     abreast demo                                 see it at work, in a few seconds
     abreast run tasks.py                         the @task functions of a file
     abreast exec -j 4 -- gzip -k {} ::: *.csv    a command over many arguments
+    abreast submit send -a address=a@example.com write down a run of an app's task ...
+    abreast worker                               ... and execute what was written down
     """
+
+
+for _command in (*queue_commands.COMMANDS, *worker_commands.COMMANDS, *care_commands.COMMANDS):
+    cli.add_command(_command)
 
 
 @cli.command("run")
@@ -178,7 +159,8 @@ def _to_nowhere(stream: Any) -> None:
 
 def main() -> None:
     """Entry point of the program."""
-    from .exits import INTERRUPTED, USAGE
+    from ...errors import Busy, UnknownRun
+    from .exits import BUSY, INTERRUPTED, NOT_FOUND, USAGE
 
     try:
         code = cli.main(prog_name="abreast", standalone_mode=False)
@@ -190,7 +172,8 @@ def main() -> None:
         code = INTERRUPTED
     except AbreastError as error:
         click.echo(f"Error: {error}", err=True)
-        code = USAGE
+        codes = {Busy: BUSY, UnknownRun: NOT_FOUND}
+        code = next((codes[kind] for kind in codes if isinstance(error, kind)), USAGE)
     except BrokenPipeError:
         _to_nowhere(sys.stdout)
         code = 0

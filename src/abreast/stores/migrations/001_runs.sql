@@ -27,6 +27,7 @@ CREATE TABLE runs (
     asked    TEXT,              -- somebody wants it to end: a reason
     flow     INTEGER,           -- the run it is a child of
     label    TEXT,
+    fair     TEXT,              -- the value of fair_by
     needy    INTEGER NOT NULL DEFAULT 0,  -- its arguments name results of other runs
     wall     REAL,              -- when it is too late: the earlier of expires and deadline
     args     BLOB,              -- JSON [args, kwargs]; NULL: none
@@ -36,6 +37,7 @@ CREATE TABLE runs (
     progress BLOB               -- JSON [done, total, message]
 );
 CREATE INDEX runs_line ON runs (lane, turn, rank, path, id) WHERE state = 2;
+CREATE INDEX runs_fair ON runs (lane, fair) WHERE state = 2 AND fair IS NOT NULL;
 CREATE INDEX runs_due ON runs (due, id) WHERE state = 1;
 CREATE INDEX runs_running ON runs (worker) WHERE state = 3;
 CREATE INDEX runs_wall ON runs (wall) WHERE wall IS NOT NULL AND state < 3;
@@ -102,7 +104,7 @@ CREATE TABLE keys (
 -- units that outlive their run: those of rates until their time, those of abandoned threads
 CREATE TABLE units (
     id INTEGER PRIMARY KEY, key INTEGER NOT NULL, run INTEGER NOT NULL, cost REAL NOT NULL,
-    until REAL, worker INTEGER
+    until REAL, attempt INTEGER, worker INTEGER
 );
 CREATE INDEX units_until ON units (until) WHERE until IS NOT NULL;
 CREATE INDEX units_key ON units (key);

@@ -1,0 +1,400 @@
+"""Lanes and keys as rows: the same steps as in :mod:`abreast.stores.lanes`, which explains them.
+
+What was read or written stays in memory for as long as no other process has written; what changed
+is written at the end of the turn. A lane belongs to one task, so that a worker passes over the
+lanes of tasks it does not know.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from heapq import heappop, heappush
+from math import inf
+from typing import TYPE_CHECKING
+
+from ..domain import fair
+from ..domain.adaptive import adapted, is_full, units
+from ..domain.decide import rank
+from ..domain.limits import blocked_on, has_room
+from ..domain.model import Attempt, Run
+from .sql_known import LAST, Entry, KnownLanes, Place, SqlKey, SqlLane, claims_of
+
+if TYPE_CHECKING:
+    from .sql_rows import Rows
+
+_PAGE = 256  # lanes read at once
+
+
+class SqlLanes(KnownLanes):
+    """All lanes and keys a process has met.
+
+    Parameters
+    ----------
+    rows : Rows
+        For what needs the runs themselves.
+    """
+
+    def __init__(self, rows: Rows) -> None:
+        super().__init__(rows)
+        self.served: dict[str, None] = {}  # executors
+        self.only: frozenset[str] | None = None  # names of the tasks that are claimed
+        self._bound = LAST  # awake lanes behind this place were not read
+
+    # -- what is known ----------------------------------------------------------------------
+
+    def drop(self, lanes: Iterable[int], keys: Iterable[int]) -> None:
+        """Forget lanes without runs and keys without lanes, whose rows are gone."""
+        for id in lanes:
+            lane = self._lanes.pop(id, None)
+            if lane is not None:
+                self._by_claims.pop((lane.task, lane.claims), None)
+        for id in keys:
+            key = self._keys_by_id.pop(id, None)
+            if key is not None:
+                self._keys.pop((key.key, key.per or 0.0), None)
+
+    def serve(self, executor: str) -> None:
+        """Get ready for runs of an executor."""
+        self.served[executor] = None
+        self._loaded = False
+
+    # -- lines ------------------------------------------------------------------------------
+
+    def push(self, run: Run) -> None:
+        """Note that a run, whose row says so, waits in its lane."""
+        lane = self.fresh(run.lane)
+        self.put(lane, (rank(run), -run.path, run.id))
+
+    def put(self, lane: SqlLane, place: Place) -> None:
+        """Note that a run waits at a place of a fresh lane."""
+        if lane.fair:  # the first is who has the earliest turn, whatever its place
+            place = self.first_of(lane) or place
+        if lane.place is None or place < lane.place or (lane.fair and place != lane.place):
+            if lane.place is None and lane.parked is not None and self._blocked(lane) is None:
+                lane.parked = None  # its key was freed while nobody stood here to be woken
+            lane.place = place
+            self._post(lane)
+        self.more = True
+
+    def _post(self, lane: SqlLane) -> None:
+        self.dirty_lanes[lane] = None
+        if lane.place is None:
+            return
+        entry = (*lane.place, lane)
+        if lane.parked is not None:
+            if lane.parked.lines == self._generation:
+                heappush(lane.parked.parked, entry)
+        elif self._loaded and lane.executor in self._ready:
+            heappush(self._ready[lane.executor], entry)
+
+    def leave(self, run: Run) -> None:
+        """A pending run ends, or goes, without having started. Its record has been changed."""
+        self.left(run, run.lane)
+
+    def left(self, run: Run, lane: SqlLane) -> None:
+        """A run waits in a lane no more."""
+        self.fresh(lane)
+        extra = run.extra
+        if lane.fair and extra is not None and extra.fair is not None:
+            self._left.setdefault((lane, extra.fair), []).append(extra.turn)
+        if lane.place is not None and lane.place[2] == run.id:
+            lane.place = self.first_of(lane)
+            self._post(lane)
+            if lane.place is None and lane.parked is None:
+                self._pass_on_wake(lane)
+
+    def first_of(self, lane: SqlLane) -> Place | None:
+        """The place of the first run in line."""
+        self.rows.flush()
+        found: Place | None = self.db.execute(
+            "SELECT rank, path, id FROM runs WHERE lane=? AND state=2 "
+            "ORDER BY turn, rank, path, id LIMIT 1",
+            (lane.id,),
+        ).fetchone()
+        return found
+
+    # -- turns and sizes --------------------------------------------------------------------
+
+    def give_turn(self, run: Run) -> None:
+        """Give a run that enters a lane with turns its own."""
+        self.move_up()
+        lane, extra = self.fresh(run.lane), run.extra
+        assert extra is not None
+        row = self.db.execute(
+            "SELECT turn FROM turns WHERE lane=? AND value=?", (lane.id, extra.fair)
+        ).fetchone()
+        extra.turn = fair.next_turn(lane.turn, row[0] if row else 0)
+        self.db.execute(
+            "INSERT OR REPLACE INTO turns (lane, value, turn) VALUES (?,?,?)",
+            (lane.id, extra.fair, extra.turn),
+        )
+
+    def move_up(self) -> None:
+        """Let runs behind those that went away without a start have an earlier turn."""
+        while self._left:
+            (lane, value), gone = self._left.popitem()
+            gone.sort()
+            self.rows.flush()
+            for run in self.rows.select(
+                "lane=? AND fair=? AND state=2 AND turn>?", (lane.id, value, gone[0])
+            ):
+                assert run.extra is not None
+                run.extra.turn = fair.moved_up(run.extra.turn, gone)
+                self.rows.touch(run)
+            row = self.db.execute(
+                "SELECT turn FROM turns WHERE lane=? AND value=?", (lane.id, value)
+            ).fetchone()
+            if row is not None:
+                self.db.execute(
+                    "UPDATE turns SET turn=? WHERE lane=? AND value=?",
+                    (fair.given_after(row[0], gone), lane.id, value),
+                )
+            self.fresh(lane)
+            first = self.first_of(lane)
+            if first != lane.place:
+                lane.place = first
+                self._post(lane)
+
+    def adapt(self, attempt: Attempt, full: dict[SqlKey, bool]) -> list[SqlKey]:
+        """Let the adaptive keys a run holds learn from the end of its attempt; return those that
+        have more units now.
+
+        ``full`` keeps which keys were full before the first of the ends recorded together.
+        """
+        grown = []
+        for claim, key in self.pairs(attempt.run.lane):
+            if claim.lo is None:
+                continue
+            before = units(claim, key)
+            if key not in full:
+                full[key] = is_full(claim, key)
+            level = adapted(key, claim, attempt, full[key])
+            key.level, key.streak, key.usual, key.cut = level
+            self.dirty_keys[key] = None
+            if units(claim, key) > before:
+                grown.append(key)
+        return grown
+
+    # -- the next to start ------------------------------------------------------------------
+
+    def next(self, executors: tuple[str, ...], stop: Callable[[Entry], bool]) -> Entry | None:
+        """Return the first awake lane of these executors that is not blocked; the blocked ones
+        before it are parked. None: there is none, or ``stop`` says so of the one that is first."""
+        if self._left:
+            self.move_up()
+        while True:
+            heap = self._first_heap(executors)
+            if heap is None:
+                if self._bound is LAST:
+                    return None
+                self.flush()
+                self._loaded = False
+                continue
+            entry = heap[0]
+            if stop(entry):
+                return None
+            lane = entry[3]
+            usage = self._blocked(lane)
+            if usage is None:
+                return entry
+            heappop(heap)
+            lane.parked = usage
+            self._post(lane)
+            self._pass_on_wake(lane)
+            if stop(_BLOCKED):
+                return None
+
+    def _first_heap(self, executors: tuple[str, ...]) -> list[Entry] | None:
+        if not self._loaded:
+            self._load_ready()
+        best: list[Entry] | None = None
+        for name in executors:
+            heap = self._ready.get(name)
+            while heap and (heap[0][3].parked is not None or heap[0][3].place != heap[0][:3]):
+                heappop(heap)
+            if heap and (best is None or heap[0] < best[0]):
+                best = heap
+        if best is not None and best[0][:3] > self._bound:
+            self.flush()
+            self._load_ready()
+            return self._first_heap(executors)
+        return best
+
+    def _load_ready(self) -> None:
+        self.flush()
+        self._ready = {name: [] for name in self.served}
+        self._loaded, self._bound = True, LAST
+        numbers = [
+            number for number, name in self._tasks_here() if self.only is None or name in self.only
+        ]
+        rows = self.db.execute(
+            "SELECT id, task, claims, parked, woken, turn, h_rank, h_path, h_id FROM lanes "
+            "WHERE parked IS NULL AND h_id IS NOT NULL "
+            f"AND task IN ({','.join(map(str, numbers))}) "
+            f"ORDER BY h_rank, h_path, h_id LIMIT {_PAGE}"
+        ).fetchall()
+        for row in rows:
+            lane = self._lanes.get(row[0]) or self._known(row[0], row[1], claims_of(row[2]))
+            if lane.seen != self._generation:
+                self._fill(lane, row[3:])
+            heap = self._ready.get(lane.executor)
+            if heap is not None and lane.place is not None:
+                heap.append((*lane.place, lane))  # sorted, and so a heap
+        if len(rows) == _PAGE:
+            self._bound = tuple(rows[-1][6:9])
+
+    def _tasks_here(self) -> Iterable[tuple[int, str]]:
+        self.rows.load_tasks()
+        for number, name in self.rows.task_names().items():
+            task = self.rows.task_named(number)
+            if task is not None and task.executor in self.served:
+                yield number, name
+
+    def _blocked(self, lane: SqlLane) -> SqlKey | None:
+        if not lane.claims:
+            return None
+        pairs = self.pairs(lane)
+        usage = blocked_on(pairs)
+        if usage is not None:
+            return usage  # type: ignore[return-value]
+        for _, key in pairs:
+            # Who came first is served first, also when a later run would fit into what is left.
+            first = self.first_parked(key)
+            if first is not None and lane.place is not None and first[:3] < lane.place:
+                return key
+        return None
+
+    def bound_for(self, lane: SqlLane, executors: tuple[str, ...]) -> Place:
+        """Up to which place runs of the first lane start before anything else does."""
+        bound = self._bound
+        for name in executors:
+            heap = self._ready.get(name, ())
+            for entry in heap[:1] if not heap or heap[0][3] is not lane else heap[1:3]:
+                if entry[3] is not lane:
+                    bound = min(bound, entry[:3])
+        for _, key in lane.pairs:
+            first = self.first_parked(key)
+            if first is not None:
+                bound = min(bound, first[:3])
+        return bound
+
+    def set_aside(self, lane: SqlLane) -> None:
+        """Pass over an awake lane until :meth:`put_back`."""
+        heappop(self._ready[lane.executor])
+
+    def put_back(self, lane: SqlLane) -> None:
+        """Undo :meth:`set_aside`."""
+        if self._loaded and lane.place is not None and lane.parked is None:
+            heappush(self._ready[lane.executor], (*lane.place, lane))
+
+    def moved_forward(self, run: Run) -> None:
+        """A waiting run, whose record has been changed, has a longer path than it had."""
+        lane = self.fresh(run.lane)
+        first = self.first_of(lane)
+        if first != lane.place:
+            lane.place = first
+            self._post(lane)
+
+    def took(self, lane: SqlLane, count: int, turn: int) -> None:
+        """The first runs of a lane have started: count their units, find who is first now."""
+        lane.turn = max(lane.turn, turn)
+        lane.place = self.first_of(lane)
+        lane.woken_by = None
+        self._post(lane)
+        for claim, key in lane.pairs:
+            key.held += claim.cost * count
+            self.dirty_keys[key] = None
+        for _, key in lane.pairs:
+            self.wake(key)
+
+    # -- parked lanes -----------------------------------------------------------------------
+
+    def first_parked(self, key: SqlKey) -> Entry | None:
+        """The first lane that waits for a key, or None."""
+        if key.lines != self._generation:
+            self._load_parked(key)
+        heap: list[Entry] = key.parked
+        while heap and (heap[0][3].parked is not key or heap[0][3].place != heap[0][:3]):
+            heappop(heap)
+        if (heap[0][:3] if heap else LAST) > key.bound:
+            self._load_parked(key)
+            return self.first_parked(key)
+        return heap[0] if heap else None
+
+    def _load_parked(self, key: SqlKey) -> None:
+        self.flush()
+        rows = self.db.execute(
+            "SELECT id, parked, woken, turn, h_rank, h_path, h_id FROM lanes "
+            f"WHERE parked=? AND h_id IS NOT NULL ORDER BY h_rank, h_path, h_id LIMIT {_PAGE}",
+            (key.id,),
+        ).fetchall()
+        heap: list[Entry] = []
+        for row in rows:
+            lane = self.by_id(row[0])
+            if lane.seen != self._generation:
+                self._fill(lane, row[1:])
+            heap.append((*row[4:7], lane))
+        key.parked = heap
+        key.lines = self._generation
+        key.bound = tuple(rows[-1][4:7]) if len(rows) == _PAGE else LAST
+
+    def wake(self, key: SqlKey) -> None:
+        """Wake the best lane parked on a key if there is room for its first run."""
+        entry = self.first_parked(key)
+        if entry is None:
+            return
+        lane = entry[3]
+        claim = next(claim for claim, other in lane.pairs if other is key)
+        if not has_room(claim, self.fresh_key(key)):
+            return
+        heappop(key.parked)
+        lane.parked, lane.woken_by = None, key
+        self._post(lane)
+        self.more = True
+
+    def _pass_on_wake(self, lane: SqlLane) -> None:
+        woken_by, lane.woken_by = lane.woken_by, None
+        if woken_by is not None:
+            self.dirty_lanes[lane] = None
+            self.wake(woken_by)
+
+    def give_back(self, run: Run) -> None:
+        """Return the units a run held until its end; those of rates return by their time."""
+        for claim, key in self.pairs(run.lane):
+            if claim.per is None:
+                self.return_units(key, claim.cost)
+
+    def return_units(self, key: SqlKey, cost: float) -> None:
+        """Return units of a key."""
+        self.fresh_key(key).held -= cost
+        self.dirty_keys[key] = None
+        self.wake(key)
+
+    # -- writing ----------------------------------------------------------------------------
+
+    def flush(self) -> None:
+        """Write what has changed, so that queries see it."""
+        if self.dirty_lanes:
+            lanes, self.dirty_lanes = self.dirty_lanes, {}
+            self.db.executemany(
+                "UPDATE lanes SET parked=?, woken=?, turn=?, h_rank=?, h_path=?, h_id=? WHERE id=?",
+                [
+                    (
+                        None if lane.parked is None else lane.parked.id,
+                        None if lane.woken_by is None else lane.woken_by.id,
+                        lane.turn,
+                        *(lane.place or (None, None, None)),
+                        lane.id,
+                    )
+                    for lane in lanes
+                ],
+            )
+        if self.dirty_keys:
+            keys, self.dirty_keys = self.dirty_keys, {}
+            self.db.executemany(
+                "UPDATE keys SET held=?, level=?, streak=?, usual=?, cut=? WHERE id=?",
+                [(key.held, key.level, key.streak, key.usual, key.cut, key.id) for key in keys],
+            )
+
+
+_BLOCKED: Entry = (inf, inf, 0, SqlLane(0, 0, ()))  # what ``stop`` is asked after a lane parked
