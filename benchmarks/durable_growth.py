@@ -7,6 +7,7 @@ import statistics
 import time
 from typing import Any
 
+from abreast import State
 from common import Benchmarks, Figure
 from durable_side import Bench, fresh
 
@@ -29,68 +30,60 @@ def drain(bench: Bench, count: int, skip: int = 2) -> float:
     return rate
 
 
-def small_batches(bench: Bench, count: int) -> float:
-    """Return the median rate of batches that are drained while at most one is pending."""
-    size = bench.tasks.BLOCK
+def starts(bench: Bench, times: int, refill: int = 0) -> float:
+    """Return the median rate of the second and third block after a worker has started.
+
+    ``refill``: runs that are submitted before each start, and all done after it.
+    """
+    bench.take()
     rates = []
-    with bench.worker():
-        done = bench.completed()
-        for number in range(count + 2):
-            bench.submit(size, bench.tasks.tick)
-            start = float(bench.hear("block")[1])  # the first of this batch has begun
-            done += size
-            while bench.completed() < done:
-                time.sleep(0.0005)
-            if number >= 2:
-                rates.append(size / (time.monotonic() - start))
-    bench.heard()
+    for _ in range(times):
+        bench.submit(refill, bench.tasks.tick)
+        with bench.worker():
+            bench.hear("block")
+            rates += blocks(bench, 2)
+            if refill:
+                wait_for_all(bench)
+        bench.heard()
     return statistics.median(rates)
 
 
 @benchmarks.of("backlog_growth")
 def backlog_growth(quick: bool) -> dict[str, Figure]:
-    """At 1,000: batches of 1,000, each from its first start to its last result. At a million:
-    from each thousandth start to the next."""
-    backlog, count = (6_000, 2) if quick else (1_000_000, 30)
+    """Small: 4,000 are pending as a worker starts, and 1,000 when the clock stops."""
+    backlog, times = (6_000, 1) if quick else (1_000_000, 10)
     with fresh() as few, fresh() as many:
-        many.take()
         many.submit(backlog, many.tasks.tick)
         ratios, small, large = [], [], []
         for _ in range(1 if quick else 5):
-            few.take()
-            small.append(small_batches(few, count))
-            many.take()
-            large.append(drain(many, count))
+            small.append(starts(few, times, 4 * few.tasks.BLOCK))
+            large.append(starts(many, times))
             ratios.append(large[-1] / small[-1])
     return {"backlog_growth": compared(ratios, large, small)}
 
 
 @benchmarks.of("history_growth")
 def history_growth(quick: bool) -> dict[str, Figure]:
-    history, count = (2_000, 2) if quick else (2_000_000, 20)
-    size = 1_000
-    with fresh() as old, fresh() as new:
-        old.take()
+    history, times = (2_000, 1) if quick else (2_000_000, 10)
+    with fresh() as new, fresh() as old:
         old.submit(history)
         with old.worker():
             old.await_completed(history, patience=600)
         ratios, before, after = [], [], []
         for _ in range(1 if quick else 5):
-            for bench, found in ((new, before), (old, after)):
-                bench.take()
-                bench.submit((count + 4) * size, bench.tasks.tick)
-                found.append(drain(bench, count))
-                with bench.worker():
-                    wait_for_all(bench)
+            before.append(starts(new, times, 4 * new.tasks.BLOCK))
+            after.append(starts(old, times, 4 * old.tasks.BLOCK))
             ratios.append(after[-1] / before[-1])
     return {"history_growth": compared(ratios, after, before)}
 
 
-def wait_for_all(bench: Bench) -> None:
-    deadline = time.monotonic() + 60
-    while any(bench.app.counts().get(state, 0) for state in ("pending", "running")):
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"not drained: {bench.app.counts()}")
+def wait_for_all(bench: Bench, at_most: float = 60) -> None:
+    """Wait until every run has ended; after ``at_most`` seconds go on all the same."""
+    deadline = time.monotonic() + at_most
+    while time.monotonic() < deadline:
+        counts = bench.app.counts()
+        if not counts[State.PENDING] and not counts[State.RUNNING]:
+            return
         time.sleep(0.01)
 
 
@@ -118,7 +111,7 @@ def longest_transaction(count: int) -> float:
     with fresh() as bench:
         bench.submit(count, bench.tasks.on_two_keys)
         with bench.worker("thread", 8, "watch"):
-            wait_for_all(bench)
+            wait_for_all(bench, at_most=20)  # they turn over one by one: that is long enough
         told = [float(words[1]) for words in bench.heard() if words[0] == "longest"]
         return max(told) * 1e3
 

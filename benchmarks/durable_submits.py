@@ -186,7 +186,8 @@ def submit_p99_under_drain_ms(quick: bool) -> dict[str, Figure]:
     details: dict[str, object] = {"max_ms": round(most, 2), "submits": several}
     if found[0.005]:
         details["p99_with_pauses_ms"] = round(statistics.median(found[0.005]), 3)
-    return {"submit_p99_under_drain_ms": Figure(found[0], details=details)}
+    lines = [", ".join(f"{name}: {value}" for name, value in details.items())]
+    return {"submit_p99_under_drain_ms": Figure(found[0], details=details, lines=lines)}
 
 
 # -- from submit to start -----------------------------------------------------------------------

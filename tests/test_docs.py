@@ -15,7 +15,13 @@ from typing import NamedTuple
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = ["README.md", "docs/tutorial-runner.md"]
+PAGES = [
+    "README.md",
+    "docs/tutorial-runner.md",
+    "docs/tutorial-durable.md",
+    "docs/coming-from-celery.md",
+    "docs/coming-from-pynenc.md",
+]
 
 FENCE = re.compile(r"^```(python|text)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 

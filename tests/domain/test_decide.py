@@ -168,7 +168,7 @@ def test_an_exception_without_retries_fails() -> None:
     assert change.value is None
 
 
-STOPPED_BY = [reason for reason in Reason if reason is not Reason.TIMEOUT]
+STOPPED_BY = [r for r in Reason if r not in (Reason.TIMEOUT, Reason.SHUTDOWN)]
 
 
 @pytest.mark.parametrize("outcome", [OK, ERROR, CRASHED, STOPPED])
@@ -410,3 +410,17 @@ def test_a_declaration_that_raises_fails_the_run(state: State) -> None:
     assert outcome_of(change) == "failed(error)"
     assert change.error is error
     assert change.target in ALLOWED[state]
+
+
+def test_a_run_that_was_stopped_with_its_worker_waits_for_another() -> None:
+    """The attempt is neither a failure nor a crash."""
+    change = end(make_run(), STOPPED, stop=Reason.SHUTDOWN)
+    assert (change.target, change.reason, change.backoffs) == (
+        State.PENDING, Reason.SHUTDOWN, 1,
+    )  # fmt: skip
+
+
+def test_a_run_that_must_not_be_repeated_ends_with_its_worker() -> None:
+    """It may have done half of its work."""
+    change = end(make_run(on_crash="fail"), STOPPED, stop=Reason.SHUTDOWN)
+    assert (change.target, change.reason) == (State.CANCELLED, Reason.SHUTDOWN)

@@ -36,9 +36,12 @@ INSERT INTO runs (id, task, state, reason, lane, rank, path, created, ready, due
         CAST('[["x"],{{}}]' AS BLOB), CAST('"x"' AS BLOB), NULL),
     (2, 1, 5, 'error', 1, {NOW}, -1.0, {NOW}, {NOW}, NULL, {NOW} + 1, {NOW} + 2, 2, 0, NULL, NULL,
         CAST('{{"type":"ValueError","text":"no","args":["no"],"trace":"t","notes":[]}}' AS BLOB)),
-    (3, 2, 2, NULL, 2, {NOW}, -1.0, {NOW}, {NOW}, NULL, NULL, NULL, 0, 0, CAST('[["a"],{{}}]' AS BLOB), NULL, NULL),
-    (4, 1, 0, NULL, NULL, {NOW}, -1.0, {NOW}, {NOW}, NULL, NULL, NULL, 0, 1, CAST('[["y"],{{}}]' AS BLOB), NULL, NULL),
-    (5, 1, 1, NULL, NULL, {NOW}, -1.0, {NOW}, {NOW}, {NOW} * 10, NULL, NULL, 0, 0, NULL, NULL, NULL);
+    (3, 2, 2, NULL, 2, {NOW}, -1.0, {NOW}, {NOW}, NULL, NULL, NULL, 0, 0,
+        CAST('[["a"],{{}}]' AS BLOB), NULL, NULL),
+    (4, 1, 0, NULL, NULL, {NOW}, -1.0, {NOW}, {NOW}, NULL, NULL, NULL, 0, 1,
+        CAST('[["y"],{{}}]' AS BLOB), NULL, NULL),
+    (5, 1, 1, NULL, NULL, {NOW}, -1.0, {NOW}, {NOW}, {NOW} * 10, NULL, NULL, 0, 0, NULL, NULL,
+        NULL);
 INSERT INTO edges (parent, child) VALUES (3, 4);
 INSERT INTO attempts (run, number, started, ended, reason, error) VALUES
     (2, 1, {NOW}, {NOW} + 1, 'error', CAST('{{"type":"OSError","text":"o","args":["o"]}}' AS BLOB));

@@ -157,6 +157,10 @@ def settle(run: Run, attempt: Attempt, now: float, jitter: float) -> Change:
     if outcome is CRASHED and attempt.stop is None:
         return _crashed(run, attempt)
     error = attempt.error
+    if attempt.stop is Reason.SHUTDOWN and run.task.on_crash == "retry" and run.asked is None:
+        # not its fault: it waits for another worker, and the attempt counts for nothing
+        return Change(run, RUNNING, PENDING, at, attempt.number, attempt.stop, error=error,
+                      backoffs=(run.extra or NOTHING).backoffs + 1)  # fmt: skip
     if attempt.stop is not None and attempt.stop is not Reason.TIMEOUT:
         return Change(run, RUNNING, CANCELLED, at, attempt.number, attempt.stop, error=error,
                       trace=attempt.trace)  # fmt: skip

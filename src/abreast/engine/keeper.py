@@ -73,9 +73,9 @@ class Keeper:
             attempt = run.trying
             if attempt is None or attempt.stop is not None:
                 continue
-            if self._claimer.executors[run.task.executor].traits.can_kill:
+            if attempt.hand is None:
                 self._stop(attempt, reason, now, changes)
-            elif attempt.hand is not None:
+            else:  # a thread: only what it has not begun
                 self._withdraw(attempt, now, changes)
 
     def _stop(self, attempt: Attempt, reason: Reason, now: float, changes: list[Change]) -> None:

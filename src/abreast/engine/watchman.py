@@ -6,6 +6,7 @@ import os
 import select
 import threading
 from collections.abc import Callable
+from heapq import heappop, heappush
 from math import inf
 from typing import Any
 
@@ -27,6 +28,7 @@ class Watchman:
         self._now = clock.now
         self._poll = select.poll()
         self._ears: dict[int, Callable[[], Any]] = {}
+        self._calls: list[tuple[float, int, Callable[[], Any]]] = []
         self._bell, self._rope = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         self._poll.register(self._bell, select.POLLIN)
         self._rung = False
@@ -43,6 +45,12 @@ class Watchman:
         """Take back :meth:`hear`."""
         if self._ears.pop(descriptor, None) is not None:
             self._poll.unregister(descriptor)
+
+    def call_at(self, at: float, call: Callable[[], Any]) -> None:
+        """Call, in the sentry's thread, at a time."""
+        heappush(self._calls, (at, id(call), call))
+        self._start()
+        self._ring()
 
     def watch(self, at: float) -> None:
         """Wake up at ``at`` at the latest."""
@@ -76,7 +84,8 @@ class Watchman:
 
     def _keep(self) -> None:
         while not self._stopped:
-            wait = min(max(0.0, self.until - self._now()), _LONGEST_S)
+            until = min(self.until, self._calls[0][0]) if self._calls else self.until
+            wait = min(max(0.0, until - self._now()), _LONGEST_S)
             heard = False
             # rounded up: waking a fraction of a millisecond early would be for nothing
             for descriptor, _ in self._poll.poll(int(wait * 1000) + (wait > 0)):
@@ -88,6 +97,9 @@ class Watchman:
                 if call is not None:
                     heard = True
                     call()
+            while self._calls and self._calls[0][0] <= self._now():
+                heard = True
+                heappop(self._calls)[2]()
             if heard or self._now() >= self.until:
                 self.until = inf
                 self._attend()

@@ -95,9 +95,10 @@ class Brood:
     ``piped`` says whether a child with a pipe for its output is wanted.
     """
 
-    def __init__(self, lock: threading.Lock, titles: bool) -> None:
+    def __init__(self, lock: threading.Lock, titles: bool, heirloom: int | None) -> None:
         self._lock = lock
         self._titles = titles
+        self._heirloom = heirloom
         self._piped = False  # one with a pipe was wanted, so all new ones get one
         self.idle: list[Child] = []
         self.unused: list[Child] = []  # idle ones that never ran anything: fit for fresh runs
@@ -135,7 +136,7 @@ class Brood:
         """Order a new child; also returns whether a nursery was started for it."""
         is_first = self.nursery is None
         if self.nursery is None:
-            self.nursery = NurseryLine(self._titles)
+            self.nursery = NurseryLine(self._titles, self._heirloom)
         self._piped = self._piped or piped
         pipe, output = wire.output_pipe() if self._piped else (None, None)
         try:

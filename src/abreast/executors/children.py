@@ -26,6 +26,9 @@ class ChildExecutor:
         by tools that look at the name of the process (``ps -e``, ``top``).
     marks : Marks, optional
         Where it is noted which runs have begun.
+    heirloom : int, optional
+        A descriptor that all processes below hold, too: as long as one of them lives, a lock on it
+        is not free. Programs they start do not inherit it.
 
     Raises
     ------
@@ -37,10 +40,16 @@ class ChildExecutor:
     traits = Traits(can_kill=True, keeps_objects=False)
     ok_after_stop: ClassVar[bool]  # whether a value still counts that comes after a stop
 
-    def __init__(self, size: int, titles: bool = False, marks: Marks | None = None) -> None:
+    def __init__(
+        self,
+        size: int,
+        titles: bool = False,
+        marks: Marks | None = None,
+        heirloom: int | None = None,
+    ) -> None:
         require_posix(f"the {self.name} executor")
         self.size = size
-        self._pool = Pool(self.call_of, self.ok_after_stop, titles, marks)
+        self._pool = Pool(self.call_of, self.ok_after_stop, titles, marks, heirloom)
         remember(self._pool)
         # Dropped without close(): the processes must not stay.
         weakref.finalize(self, self._pool.abandon).atexit = False

@@ -27,7 +27,7 @@ _SWEEP_S = 2.0  # longest time spent on ending what a killed nursery left
 class NurseryLine:
     """A running nursery. Used by one thread, except :meth:`close`."""
 
-    def __init__(self, titles: bool) -> None:
+    def __init__(self, titles: bool, heirloom: int | None = None) -> None:
         if not sys.executable:
             raise UsageError(
                 "no Python to start processes with: sys.executable is empty here; set it to the "
@@ -48,11 +48,11 @@ class NurseryLine:
                     str(os.getpid()),
                 ],
                 stdin=subprocess.DEVNULL,
-                pass_fds=[theirs.fileno()],
+                pass_fds=[theirs.fileno(), *([] if heirloom is None else [heirloom])],
                 start_new_session=True,  # Ctrl-C is for the parent
                 env={**os.environ, wire.MARK: self.mark},
             )
-        settings = pickle.dumps((sys.path, sys.argv, titles), 5)
+        settings = pickle.dumps((sys.path, sys.argv, titles, heirloom), 5)
         self.sock.sendall(wire.frame(0, settings))
         self.sock.setblocking(False)
         self._unsent: deque[tuple[bytes, tuple[int, ...]]] = deque()

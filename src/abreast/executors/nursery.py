@@ -262,7 +262,9 @@ def main(fd: int, parent: int) -> NoReturn:
     parent_watch = platform.watch_process(parent)
 
     size = wire.HEAD.unpack(wire.receive_exactly(control, wire.HEAD_SIZE))[0]
-    sys.path[:], sys.argv[:], titles = pickle.loads(wire.receive_exactly(control, size))
+    sys.path[:], sys.argv[:], titles, heirloom = pickle.loads(wire.receive_exactly(control, size))
+    if heirloom is not None:
+        os.set_inheritable(heirloom, False)  # forks keep it, programs they start do not
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:  # a killed run must not take its last lines with it
             stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]

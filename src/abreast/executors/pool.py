@@ -50,7 +50,9 @@ class Pool:
         ok_after_stop: bool,
         titles: bool = False,
         marks: Marks | None = None,
+        heirloom: int | None = None,
     ) -> None:
+        self._heirloom = heirloom
         self._what_to_call = what_to_call
         self._ok_after_stop = ok_after_stop
         self._titles = titles
@@ -61,7 +63,7 @@ class Pool:
     def _reset(self) -> None:
         self._lock = threading.Lock()
         self._functions = Functions()
-        self._brood = Brood(self._lock, self._titles)
+        self._brood = Brood(self._lock, self._titles, self._heirloom)
         self._serial = 0
         self._empty = threading.Event()
         self.loop = Loop(self._hear, self._hear_nursery, self._flush)

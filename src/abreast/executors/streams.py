@@ -145,10 +145,10 @@ class Routing:
         if not self.wanted:
             with _lock:
                 if not self.wanted:
-                    self.wanted = True
                     _users.append(self)
                     if len(_users) == 1:
                         _install()
+                    self.wanted = True  # only now: others do not wait for the lock
 
     def end(self) -> None:
         """End for good."""

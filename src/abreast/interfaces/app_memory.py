@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..clock import SystemClock
 from ..domain import flows
 from ..domain.limits import Usage, cost_of
-from ..domain.model import Change, Flow, Run
+from ..domain.model import NOTHING, Change, Flow, Run
 from ..domain.states import (
     ENDED,
     PENDING,
@@ -106,6 +107,14 @@ class MemoryBook(MemoryStore):
         """The flow whose run has this id, or None."""
         run = self._book.get(id)
         return None if run is None else flows.of(run)
+
+    def executor_of(self, run: Run) -> tuple[str, int] | None:
+        """Runs execute on this machine and, unless they say otherwise, in this process."""
+        if run.started is None:
+            return None
+        import socket
+
+        return socket.gethostname(), (run.extra or NOTHING).pid or os.getpid()
 
     def parents(self, id: int) -> list[Run]:
         """The runs that a run comes after."""

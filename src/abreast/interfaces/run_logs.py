@@ -1,32 +1,35 @@
-"""Where what runs print is kept: one file per run, in a folder per day."""
+"""What the runs of a worker print to."""
 
 from __future__ import annotations
 
-import os
-import re
-import time
 from typing import Any
 
-from ..domain.model import NOTHING, Run
-
-_ODD = re.compile(r"[^A-Za-z0-9._-]+")
+from ..domain.model import Run
 
 
-def log_name(task: int, name: str, started: float, run: int) -> str:
-    """``YYYY-mm-dd/task_<task id>_<name>_<YYYYmmdd_HHMMSS>_<run>.log``; the time is UTC."""
-    stamp = time.strftime("%Y%m%d_%H%M%S", time.gmtime(started))
-    plain = _ODD.sub("-", name)[:80]
-    return f"{stamp[:4]}-{stamp[4:6]}-{stamp[6:8]}/task_{task}_{plain}_{stamp}_{run}.log"
+class Logs:
+    """Makes what attempts print to. A file is made with the first byte."""
+
+    def __init__(self, store: Any) -> None:
+        from ..executors.runlog import RunLog
+
+        self._make = RunLog
+        self._store = store
+
+    def of(self, run: Run) -> Any:
+        """What an attempt of this run prints to."""
+        return self._make(_Path(self._store, run))
 
 
-def log_for(store: Any, run: Run) -> Any:
-    """What an attempt prints to. Its file is made with the first byte."""
-    from ..executors.runlog import RunLog
+class _Path:
+    """Asked for the path only when there is something to write."""
 
-    started, task = run.started or 0.0, store.rows.task_id(run.task)
-    folder, known = store.log_folder, (run.extra or NOTHING).log
+    __slots__ = ("_run", "_store")
 
-    def path() -> str:
-        return os.path.join(folder, known or log_name(task, run.task.name, started, run.id))
+    def __init__(self, store: Any, run: Run) -> None:
+        self._store = store
+        self._run = run
 
-    return RunLog(path)
+    def __call__(self) -> str:
+        path: str = self._store.log_file(self._run)
+        return path

@@ -238,9 +238,17 @@ class StoredRun(RunView):
     @property
     def log_path(self) -> str | None:
         """The file with what it printed, or None when it printed nothing."""
-        name = (self._record.extra or NOTHING).log
-        folder = self.app.node.store.log_folder
-        return None if name is None or folder is None else os.path.join(folder, name)
+        store = self.app.node.store
+        if store.log_folder is None:
+            return None
+        path: str = store.log_file(self._record)
+        return path if os.path.exists(path) else None
+
+    @property
+    def place(self) -> tuple[str, int] | None:
+        """Host name and process id of its last attempt, or None when it has not started."""
+        found: tuple[str, int] | None = self.app.node.store.executor_of(self._record)
+        return found
 
     def log(self) -> str:
         """What it has printed so far."""

@@ -43,7 +43,11 @@ def pool_for(executor: str, concurrency: int | None, pools: list[Pool]) -> Pool:
 
 
 def executor(
-    name: str, concurrency: int | None, marks: Marks | None = None, titles: bool = False
+    name: str,
+    concurrency: int | None,
+    marks: Marks | None = None,
+    titles: bool = False,
+    heirloom: int | None = None,
 ) -> Executor:
     """Make the executor of this name. Imported here, because a script rarely needs them all."""
     size = slots(name, concurrency)
@@ -58,10 +62,10 @@ def executor(
     if name == "process":
         from ..executors.process import ProcessExecutor
 
-        return ProcessExecutor(size, titles, marks)
+        return ProcessExecutor(size, titles, marks, heirloom)
     from ..executors.command import CommandExecutor
 
-    return CommandExecutor(size, titles, marks)
+    return CommandExecutor(size, titles, marks, heirloom)
 
 
 def jitter() -> float:

@@ -16,6 +16,8 @@ from ..domain.states import COMPLETED, RUNNING, Reason
 from ..engine.engine import Engine
 from ..engine.pool import Pool
 from ..errors import UsageError, WrongType
+from .late_executor import LateExecutor
+from .run_logs import Logs
 from .worker_peers import Peers
 from .worker_room import Room
 
@@ -220,21 +222,24 @@ class Worker:
         self.id = self._peers.enter(self.app.name, socket.gethostname(), self.concurrency, names)
         store.lanes.only = self._only
         store.claims.room = self._room.of
-        self.engine.claimer.log_path = self._log_of if store.log_folder else None
+        self.engine.claimer.log_path = Logs(store).of if store.log_folder else None
         self.engine.claimer.origin = self.app.url
 
     def _add_executors(self) -> None:
-        names = _EXECUTORS if not self._memory else ("thread", "coroutine", "process", "command")
-        for name in names:
+        for name in _EXECUTORS:
             if name not in self.engine.claimer.executors:
                 self.engine.add_executor(self._make(name), self._pool)
 
     def _make(self, name: str) -> Any:
-        """An executor that notes what has begun."""
+        """An executor that notes what has begun; made when it is first needed."""
         from . import wiring
 
-        marks = None if self._peers is None else self._peers.marks
-        return wiring.executor(name, self.concurrency, marks=marks, titles=not self._memory)
+        if self._peers is None:
+            return wiring.executor(name, self.concurrency)
+        marks, heirloom = self._peers.marks, self._peers.heirloom
+        return LateExecutor(
+            name, lambda: wiring.executor(name, self.concurrency, marks, True, heirloom)
+        )
 
     def _task_of(self, name: str, options: Mapping[str, Any] | None) -> Task | None:
         task = self.app.task_of(name, options)
@@ -242,11 +247,6 @@ class Worker:
             return task
         task.fresh = True
         return task
-
-    def _log_of(self, run: Run) -> Any:
-        from .run_logs import log_for
-
-        return log_for(self._store, run)
 
     def _running(self) -> list[Run]:
         if self._memory:

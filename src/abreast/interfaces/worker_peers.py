@@ -11,11 +11,14 @@ from ..domain.model import Change
 from ..engine.engine import Engine
 from ..engine.watchman import Watchman
 from ..executors.marks import Marks, read_marks
-from ..stores.alive import Alive, bury, is_alive, watch
+from ..stores.alive import Alive, bury, has_kin, is_alive, watch
 from ..stores.bells import Bell
+from ..stores.sql_workers import Peer
 
 _log = logging.getLogger("abreast")
 _LOOK_S = 5.0  # the net: how often others are looked at although nothing was heard
+_KIN_S = 5.0  # how long processes of a dead worker are waited for, which end with it
+_KIN_PACE_S = 0.02
 
 
 class Peers:
@@ -26,6 +29,8 @@ class Peers:
         self._store = store
         self._watchman = watchman
         self._watched: dict[int, int] = {}  # worker number to the descriptor of its process
+        self._dead: dict[int, float] = {}  # workers whose processes are still there, and since when
+        self._left = False
         self._alive: Alive | None = None
         self.marks: Marks | None = None
         self.id = 0
@@ -44,10 +49,24 @@ class Peers:
         self.marks = Marks(_marks_of(store.folder, self.id))
         self._watchman.hear(self._bell.fileno(), self._rung)
         self.look()
+        self._look_again()
         return self.id
+
+    @property
+    def heirloom(self) -> int | None:
+        """What the processes of this worker's runs hold, so that others see when all are gone."""
+        return None if self._alive is None else self._alive.kin
+
+    def _look_again(self) -> None:
+        """The net under the bells, which can be lost with a folder or a full queue."""
+        if not self._left:
+            self._watchman.call_at(self._engine.now() + _LOOK_S, self._look_again)
+            self._store.look_again()
+            self.look()
 
     def leave(self) -> None:
         """Leave in good order: nothing of ours is left to be taken over, or it is given back."""
+        self._left = True
         marks = read_marks(_marks_of(self._store.folder, self.id))
         self._engine.post(lambda now: self._store.workers_here.leave(self.id, now, marks))
         self._bell.close()
@@ -70,7 +89,7 @@ class Peers:
         for peer in self._store.workers_here.peers():
             known.add(peer.id)
             if not is_alive(folder, peer.id):
-                self._take_over(peer.id, peer.pid)
+                self._died_of(peer)
             elif peer.id not in self._watched:
                 descriptor = watch(peer.pid)
                 if descriptor is not None:
@@ -78,6 +97,16 @@ class Peers:
                     self._watchman.hear(descriptor, lambda id=peer.id: self._died(id))  # type: ignore[misc]
         for gone in set(self._watched) - known:
             self._unwatch(gone)
+
+    def _died_of(self, peer: Peer) -> None:
+        """Take over from a dead worker, as soon as nothing executes its runs any more."""
+        now = self._engine.now()
+        since = self._dead.setdefault(peer.id, now)
+        if has_kin(self._store.folder, peer.id) and now < since + _KIN_S:
+            self._watchman.call_at(now + _KIN_PACE_S, self.look)
+            return
+        self._dead.pop(peer.id)
+        self._take_over(peer.id, peer.pid)
 
     def _died(self, id: int) -> None:
         self._unwatch(id)

@@ -31,7 +31,7 @@ class Alive:
     def __init__(self, folder: str, worker_id: int) -> None:
         self.path = _path(folder, worker_id)
         part = f"{self.path}.{os.getpid()}"
-        self._fd = -1
+        self._fd = self.kin = -1
         forget_in_forks(self)
         try:
             os.makedirs(os.path.dirname(self.path), 0o700, exist_ok=True)
@@ -41,6 +41,10 @@ class Alive:
                 raise StoreError(
                     f"worker {worker_id} of {folder} is alive already: two cannot have one number"
                 )
+            self.kin = os.open(
+                _kin_path(folder, worker_id), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600
+            )
+            fcntl.flock(self.kin, fcntl.LOCK_EX | fcntl.LOCK_NB)
             os.rename(part, self.path)
         except OSError as error:
             self.forget()
@@ -65,9 +69,15 @@ class Alive:
 
     def forget(self) -> None:
         """In a fork: close our copy, which leaves the worker's lock as it is."""
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
+        for fd in (self._fd, self.kin):
+            if fd >= 0:
+                os.close(fd)
+        self._fd = self.kin = -1
+
+
+def has_kin(folder: str, worker_id: int) -> bool:
+    """Whether processes still live that a worker executes runs in, though it may be dead."""
+    return _is_locked(_kin_path(folder, worker_id))
 
 
 def is_alive(folder: str, worker_id: int) -> bool:
@@ -75,12 +85,16 @@ def is_alive(folder: str, worker_id: int) -> bool:
 
     The file of a dead worker stays until :func:`bury`.
     """
+    return _is_locked(_path(folder, worker_id))
+
+
+def _is_locked(path: str) -> bool:
     try:
-        fd = os.open(_path(folder, worker_id), os.O_RDONLY | os.O_CLOEXEC)
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
         return False
     try:
-        # Shared, so that two who ask at once do not take each other for the worker.
+        # Shared, so that two who ask at once do not take each other for the holder.
         fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
         fcntl.flock(fd, fcntl.LOCK_UN)
     except BlockingIOError:
@@ -91,12 +105,17 @@ def is_alive(folder: str, worker_id: int) -> bool:
 
 
 def bury(folder: str, worker_id: int) -> None:
-    """Remove the file of a worker that is dead."""
-    try:
-        os.unlink(_path(folder, worker_id))
-    except FileNotFoundError:
-        pass
+    """Remove the files of a worker that is dead."""
+    for path in (_path(folder, worker_id), _kin_path(folder, worker_id)):
+        try:
+            os.unlink(path)
+        except FileNotFoundError:
+            pass
 
 
 def _path(folder: str, worker_id: int) -> str:
     return os.path.join(folder, "workers", f"{worker_id}.lock")
+
+
+def _kin_path(folder: str, worker_id: int) -> str:
+    return os.path.join(folder, "workers", f"{worker_id}.kin")

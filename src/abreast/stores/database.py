@@ -69,6 +69,7 @@ class Database:
         self.path = place.check_file(path)
         self.folder = place.make_folder(self.path + ".d")
         self.in_turn = False
+        self._owed = False  # what has to reach the disk although the turn did not begin so
         self._full = durability == "full"
         self._timeout_s = lock_timeout_s
         self._turnstile = Turnstile(self.folder)
@@ -152,7 +153,13 @@ class Database:
             if isinstance(error, sqlite3.Error):
                 raise translated(error, self.path) from error
             raise
+        self._owed = False
         self.in_turn = True
+
+    def harden(self) -> None:
+        """Make the turn under way a durable one, whatever it began as."""
+        if self._full and not self._synced:
+            self._owed = True
 
     def _why_not(self) -> str:
         if self._connection is None:
@@ -172,6 +179,8 @@ class Database:
         """Write the transaction and give up the turn; on an error nothing of it remains."""
         try:
             self.execute("COMMIT")
+            if self._owed:
+                self._flush()
         except sqlite3.Error as error:
             self._undo()
             raise translated(error, self.path) from error
@@ -181,6 +190,20 @@ class Database:
         finally:
             self.in_turn = False
             self._turnstile.release()
+
+    def _flush(self) -> None:
+        """Do what SQLite does after a commit at FULL and not at NORMAL."""
+        try:
+            fd = os.open(self.path + "-wal", os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                os.fsync(fd)
+            finally:
+                os.close(fd)
+        except OSError as error:
+            raise StoreError(
+                f"{self.path}: the disk reports an error ({error.strerror}); look at the system's "
+                "log, and do not trust this disk without a backup"
+            ) from error
 
     def rollback(self) -> None:
         """Undo the transaction, if there is one, and give up the turn."""

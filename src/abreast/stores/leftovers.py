@@ -74,9 +74,7 @@ class Files:
             if data is not None and data.startswith(_MARK.encode())
         ]
         if log is not None and self._logs is not None:
-            path = os.path.normpath(os.path.join(self._logs, log))
-            if path.startswith(self._logs + os.sep):
-                found.append(path)
+            found.append(os.path.join(self._logs, log))
         return tuple(found)
 
     def remove(self, paths: Iterable[str]) -> None:
@@ -127,7 +125,8 @@ class Files:
             return
         for path in self._old_days():
             try:
-                os.rmdir(path)
+                if time.time() - os.stat(path).st_mtime > _YOUNG_S:
+                    os.rmdir(path)
             except OSError:
                 pass  # not empty
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import re
 import socket
 import stat
 import tempfile
+import threading
 from collections.abc import Iterable
 
 from .. import platform
@@ -165,11 +167,12 @@ def _is_private(folder: str) -> bool:
 
 
 def _takes_sockets(folder: str) -> bool:
-    name = os.path.join(folder, f".{os.getpid()}")
+    # Short, and nobody else's: two threads may look at once.
+    name = os.path.join(folder, f".{os.getpid()}-{threading.get_ident() % 100_000}")
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as probe:
             probe.bind(name)
         os.unlink(name)
-    except OSError:
-        return False
+    except OSError as error:
+        return error.errno in (errno.EADDRINUSE, errno.ENOENT)  # then somebody could bind it
     return True

@@ -9,11 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from math import inf
-from os.path import relpath
 
 from ..domain import decide, flows
 from ..domain.limits import Usage
-from ..domain.model import ERROR, OK, Attempt, Change, Extra, Progress, Run
+from ..domain.model import ERROR, OK, Attempt, Change, Progress, Run
 from ..domain.states import COMPLETED, PENDING, RUNNING, Reason
 from ..errors import NotStorable
 from .sql_records import COLUMNS
@@ -52,14 +51,19 @@ class SqlStore(SqlSubmitting):
         """Begin the turn's transaction, unless it has begun."""
         db = self.db
         if db.in_turn:
+            if durable:
+                db.harden()
             return
-        db.begin(durable)
         self._before = self.unfinished, self.running
+        db.begin(durable)
         if db.changed():
             self.lanes.stale()
             self.epoch.heed()
             self._next_id, self._linked, self._ahead = 0, None, True
             self.claims.look_for_asked()
+        if self._again:
+            again, self._again = self._again, []
+            self.unclaim(again, 0.0, [])
 
     def end_turn(self) -> None:
         """Commit what the verbs of this turn have done; nothing when there was nothing to do."""
@@ -72,12 +76,15 @@ class SqlStore(SqlSubmitting):
         if self._ahead:
             self._look_ahead()
         self.db.commit()
+        self._before = self.unfinished, self.running
+        self.claims.recorded()
         self.rows.end_turn()
 
     def undo_turn(self, reports: Sequence[Attempt]) -> None:
         """Roll back; what the turn did to records that stay is read again."""
         self.db.rollback()
         self.unfinished, self.running = self._before
+        self._again += self.claims.undo()
         for attempt in reports:
             run = attempt.run
             if run.attempt == attempt.number:
@@ -118,6 +125,7 @@ class SqlStore(SqlSubmitting):
             if self.telling:
                 changes.append(Change(run, RUNNING, PENDING, now, run.attempt))
             self.running -= 1
+            self.rows.freshen(run)
             self.claims.give_up(run)
             self.rows.known[run.id] = run
             run.state = PENDING
@@ -155,13 +163,16 @@ class SqlStore(SqlSubmitting):
         jitter = 0.0 if attempt.outcome is OK else self._jitter()
         if run.state is not RUNNING or run.attempt != attempt.number:
             return  # it came too late, or twice
+        if run.flow is not None:
+            rows.freshen(run)
         data = None
         if attempt.outcome is OK and attempt.stop is None and attempt.value is not None:
             try:
                 data = rows.values.to_row(attempt.value, run.label)
             except NotStorable as error:
                 attempt.outcome, attempt.error, attempt.value = ERROR, error, None
-        self._note_process(attempt)
+        if attempt.pid is not None and run.extra is not None:
+            run.extra.pid = attempt.pid
         if attempt.outcome is not OK or attempt.stop is not None:
             self.claims.look_at(run)
             self.end(attempt, now, jitter, changes)
@@ -173,7 +184,7 @@ class SqlStore(SqlSubmitting):
         self.running -= 1
         self.unfinished -= 1
         self.ends = True
-        rows.complete(run, data)
+        rows.complete(run, data, attempt.pid)
         changes.append(change)
         self.claims.done(attempt)
         flow = flows.above(run)
@@ -181,19 +192,6 @@ class SqlStore(SqlSubmitting):
             self._count(flow, run)
         if is_parent:
             self.follow([run], now, changes)
-
-    def _note_process(self, attempt: Attempt) -> None:
-        """Keep which process executed an attempt, and where what it printed is."""
-        log = attempt.log
-        path = None if log is None else log.path
-        if path is None and attempt.pid is None:
-            return
-        run = attempt.run
-        extra = run.extra = run.extra or Extra()
-        extra.pid = attempt.pid
-        if path is not None and self.log_folder is not None:
-            extra.log = relpath(path, self.log_folder)
-        self.rows.touch(run)
 
     def end(self, attempt: Attempt, now: float, jitter: float, changes: list[Change]) -> None:
         """Record the end of an attempt that was not the usual one."""

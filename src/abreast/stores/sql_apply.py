@@ -58,6 +58,7 @@ class SqlApplying:
         self.on_the_way: set[int] = set()  # pending runs that do not stand in their line yet
         self.work = False  # something may start that could not before this turn
         self.ends = False  # something has ended in this turn
+        self._again: list[Run] = []  # claims to be given up, because that was undone
         self._jitter = jitter
         self._ahead = True  # whether next_at has to be looked up
         self._edges: list[tuple[int, int, bool]] = []

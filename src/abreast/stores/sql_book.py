@@ -112,7 +112,7 @@ class SqlBook:
             f"SELECT {COLUMNS}, progress FROM runs WHERE {where}", tuple(given)
         ):
             run = self.rows.record(row, find, flow_of, lanes=False)
-            run.progress = progress_of(row[25], self.rows.values)
+            run.progress = progress_of(row[26], self.rows.values)
             if run.attempt > 1:
                 run.history = self._history(run.id)
             runs.append(run)
@@ -244,9 +244,17 @@ class SqlBook:
             for row in self.db.read(
                 "SELECT id, name, host, pid, started, concurrency, tasks, state, "
                 "(SELECT count(*) FROM runs WHERE state=3 AND worker=workers.id) "
-                "FROM workers ORDER BY id"
+                "FROM workers WHERE state<>'gone' ORDER BY id"
             )
         ]
+
+    def executor_of(self, run: Run) -> tuple[str, int] | None:
+        """Host and process of a run's last attempt; None when it never started or that is gone."""
+        extra = run.extra
+        if extra is None or extra.worker is None:
+            return None
+        rows = self.db.read("SELECT host, pid FROM workers WHERE id=?", (extra.worker,))
+        return (rows[0][0], extra.pid or rows[0][1]) if rows else None
 
 
 def _placeholder(id: int) -> Run:

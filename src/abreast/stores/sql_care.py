@@ -12,6 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .leftovers import Files, file_of
+from .run_logs import log_name
 
 if TYPE_CHECKING:
     import sqlite3
@@ -197,15 +198,17 @@ class Pruner:
         columns = ("args", "value", "error")
         files = ", ".join(f"CASE WHEN {file_of(name)} THEN {name} END" for name in columns)
         size = "+".join(f"coalesce(length({name}),0)" for name in (*columns, "extra"))
-        for id, extra, length, *named in self._look.execute(
-            f"SELECT id, extra, {size}, {files} FROM runs WHERE id {_AMONG}", (wanted,)
+        for id, task, name, created, extra, length, *named in self._look.execute(
+            f"SELECT runs.id, task, name, created, extra, {size}, {files} "
+            f"FROM runs JOIN tasks ON tasks.id=task WHERE runs.id {_AMONG}",
+            (wanted,),
         ):
-            known = json.loads(extra) if extra else {}
-            unique = known.get("unique")
+            unique = json.loads(extra).get("unique") if extra else None
             if unique is not None and self._is_met(unique, id, now):
                 continue
             weight = 1 + heavy.get(id, 0) + length // _PAGE_BYTES
-            doomed[id] = Doomed(id, weight, unique, self._files.names(named, known.get("log")))
+            log = log_name(task, name, created, id)
+            doomed[id] = Doomed(id, weight, unique, self._files.names(named, log))
         for id, error in self._look.execute(
             f"SELECT run, error FROM attempts WHERE run {_AMONG}", (wanted,)
         ):

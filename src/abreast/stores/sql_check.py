@@ -111,7 +111,7 @@ class Checker:
             if self._look.execute(
                 "SELECT 1 FROM runs WHERE id=? AND state=3 AND worker IS ?", (id, worker)
             ).fetchone():
-                known = "SELECT 1 FROM workers WHERE id=?"
+                known = "SELECT 1 FROM workers WHERE id=? AND state<>'gone'"
                 if self._look.execute(known, (worker,)).fetchone():
                     yield (
                         f"run {id} is running on worker {worker}, which is dead; start a worker: "

@@ -32,6 +32,8 @@ class Claims:
         self.room: Callable[[Task], int] | None = None  # how many more runs the machine can take
         self.full: dict[SqlKey, bool] = {}  # adaptive keys, before the ends of a turn
         self._armed: dict[int, list[tuple[int, SqlKey, float]]] = {}  # units of rates, by run
+        self._taken: list[Run] = []  # in this turn
+        self._given_up: list[Run] = []
 
     # -- the next to start ------------------------------------------------------------------
 
@@ -107,6 +109,7 @@ class Claims:
                 store.child_started(run, now)
                 store._ahead = True
             runs.append(run)
+        self._taken += runs
         store.lanes.took(lane, len(runs), runs[-1].extra.turn if runs[-1].extra else 0)
         return runs
 
@@ -124,6 +127,7 @@ class Claims:
             f"{_START} (?) RETURNING {COLUMNS}, rank", (now, store.worker, id)
         ).fetchone()
         run = store.rows.running[id] = self._started(row, store.worker, now)
+        self._taken.append(run)
         if run.task.rated:
             self._arm(run, lane, now)
         store.child_started(run, now)
@@ -159,6 +163,7 @@ class Claims:
         """A claimed run was never begun: its units of rates return at once."""
         store = self._store
         store.rows.running.pop(run.id, None)
+        self._given_up.append(run)
         for id, key, cost in self._armed.pop(run.id, ()):
             if store.db.execute("DELETE FROM units WHERE id=?", (id,)).rowcount:
                 store.lanes.return_units(key, cost)
@@ -213,16 +218,37 @@ class Claims:
         for _, key, cost in rows:
             store.lanes.return_units(store.lanes.key_by_id(key), cost)
 
+    def recorded(self) -> None:
+        """The claims of this turn, and those that it gave up, are on record."""
+        self._taken.clear()
+        self._given_up.clear()
+
+    def undo(self) -> list[Run]:
+        """Nothing of them is. Return runs that are to be given up again, as they are claimed."""
+        running = self._store.rows.running
+        taken, again = self._taken, self._given_up
+        self._taken, self._given_up = [], []
+        for run in again:
+            run.state = RUNNING
+            run.attempt += 1
+            running[run.id] = run
+        for run in taken:
+            run.attempt -= 1
+            running.pop(run.id, None)
+            self._armed.pop(run.id, None)
+        return [run for run in again if run.id in running]
+
     def ours(self, attempts: list[Attempt]) -> list[Attempt]:
         """Those attempts whose runs the rows still say are executed here (the fence)."""
         store = self._store
         kept = []
         for attempt in attempts:
             row = store.db.execute(
-                "SELECT 1 FROM runs WHERE id=? AND state=3 AND attempt=? AND worker IS ?",
+                "SELECT crashes FROM runs WHERE id=? AND state=3 AND attempt=? AND worker IS ?",
                 (attempt.run.id, attempt.number, store.worker),
             ).fetchone()
             if row is not None:
+                attempt.run.crashes = row[0]  # a turn that was undone may have counted this one
                 kept.append(attempt)
             else:
                 store.rows.running.pop(attempt.run.id, None)
@@ -313,4 +339,4 @@ class Claims:
 
 
 def _place_of(row: tuple[Any, ...]) -> tuple[float, float, int]:
-    return row[25], row[23], row[0]
+    return row[26], row[23], row[0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from math import inf
 from typing import TYPE_CHECKING, Any
 
@@ -107,6 +108,17 @@ class KnownLanes:
                 )
                 for _, key in run.lane.pairs:
                     self._keys[key.key, key.per or 0.0] = self._keys_by_id[key.id] = key
+
+    def drop(self, lanes: Iterable[int], keys: Iterable[int]) -> None:
+        """Forget lanes without runs and keys without lanes, whose rows are gone."""
+        for id in lanes:
+            lane = self._lanes.pop(id, None)
+            if lane is not None:
+                self._by_claims.pop((lane.task, lane.claims), None)
+        for id in keys:
+            key = self._keys_by_id.pop(id, None)
+            if key is not None:
+                self._keys.pop((key.key, key.per or 0.0), None)
 
     def by_id(self, id: int) -> SqlLane:
         """The lane with this number."""

@@ -42,17 +42,6 @@ class SqlLanes(KnownLanes):
 
     # -- what is known ----------------------------------------------------------------------
 
-    def drop(self, lanes: Iterable[int], keys: Iterable[int]) -> None:
-        """Forget lanes without runs and keys without lanes, whose rows are gone."""
-        for id in lanes:
-            lane = self._lanes.pop(id, None)
-            if lane is not None:
-                self._by_claims.pop((lane.task, lane.claims), None)
-        for id in keys:
-            key = self._keys_by_id.pop(id, None)
-            if key is not None:
-                self._keys.pop((key.key, key.per or 0.0), None)
-
     def serve(self, executor: str) -> None:
         """Get ready for runs of an executor."""
         self.served[executor] = None

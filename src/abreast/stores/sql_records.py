@@ -20,7 +20,7 @@ _REASONS = {str(reason): reason for reason in Reason}
 # The columns of a record, in the order in which they are read.
 COLUMNS = (
     "id, task, state, reason, lane, turn, created, ready, due, started, ended, attempt, crashes, "
-    "missing, worker, asked, flow, label, needy, args, value, error, extra, path, fair"
+    "missing, worker, asked, flow, label, needy, args, value, error, extra, path, fair, pid"
 )
 FLOW_COLUMNS = "fail_fast, failed, began, total, ended, bad, message"
 IS_FLOW = "is_flow"
@@ -42,6 +42,10 @@ class Values(Protocol):
     def error_to_row(self, error: BaseException, trace: str | None) -> bytes: ...
 
     def error_from_row(self, data: bytes) -> tuple[BaseException, str | None]: ...
+
+    def recorded(self) -> None: ...
+
+    def undo(self) -> None: ...
 
 
 class Records:
@@ -85,6 +89,12 @@ class Records:
             number = int(cursor.lastrowid or 0)
             self._tasks[task.name], self._names[number] = number, task.name
         return number
+
+    def number_of(self, name: str) -> int:
+        """The number of a task whose runs the store has, from any thread."""
+        if name not in self._tasks:
+            self.load_tasks(in_turn=False)
+        return self._tasks[name]
 
     def load_tasks(self, in_turn: bool = True) -> None:
         """Read the numbers of all tasks."""
@@ -144,9 +154,8 @@ class Records:
             extra = run.extra = extra or Extra()
             extra.fair, extra.turn = row[24], row[5]
         if row[14] is not None:
-            if run.extra is None:
-                run.extra = Extra()
-            run.extra.worker = row[14]
+            run.extra = run.extra or Extra()
+            run.extra.worker, run.extra.pid = row[14], row[25]
         run.state = STATES[row[2]]
         run.reason = None if row[3] is None else _REASONS[row[3]]
         if lanes and row[4] is not None and row[2] < 4:  # those of ended runs may be pruned

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from ..domain import decide
 from ..domain.model import NOTHING, Extra, Flow, Run, Task
-from ..domain.states import RUNNING
 from ..errors import StoreError
 from .sql_records import COLUMNS, IS_FLOW, NUMBERS, STATES, Records, Values
 
@@ -19,9 +18,9 @@ _INSERT = """INSERT INTO runs (id, task, state, lane, turn, rank, path, created,
     missing, flow, label, fair, needy, wall, args, extra)
     VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"""
 _UPDATE = """UPDATE runs SET state=?, reason=?, lane=?, turn=?, rank=?, path=?, ready=?, due=?,
-    started=?, ended=?, attempt=?, crashes=?, missing=?, worker=?, asked=?, wall=?, value=?,
+    started=?, ended=?, attempt=?, crashes=?, missing=?, worker=?, pid=?, asked=?, wall=?, value=?,
     error=?, extra=?, fair=?, args=?, needy=? WHERE id=?"""
-_COMPLETE = """UPDATE runs SET state=4, ended=?, started=?, value=?, asked=NULL
+_COMPLETE = """UPDATE runs SET state=4, ended=?, started=?, value=?, pid=?, asked=NULL
     WHERE id=? AND state=3 AND attempt=?"""
 _MANY = 500  # ids in one statement
 
@@ -67,8 +66,17 @@ class Rows(Records):
                 for row in self.db.execute(sql, part).fetchall():
                     self.take_in(row)
         known, running = self.known, self.running
-        found = (known.get(id) or running.get(id) for id in wanted)
+        found = [known.get(id) or running.get(id) for id in wanted]
+        for run in found:
+            if run is not None:
+                self.freshen(run)
         return [run for run in found if run is not None]
+
+    def freshen(self, run: Run) -> None:
+        """Let a record that has lived longer than a turn refer to its flow as it is now."""
+        flow = run.flow
+        if flow is not None and flow.run is not None and run.id in self.running and not self.keep:
+            run.flow = self.flow(flow.run.id)
 
     def select(self, where: str, given: tuple[Any, ...]) -> list[Run]:
         """The records of rows that match, in the order the condition asks for."""
@@ -78,7 +86,9 @@ class Rows(Records):
     def take_in(self, row: tuple[Any, ...]) -> Run:
         """Return the record of a row, making it when it is not known."""
         run = self.known.get(row[0]) or self.running.get(row[0])
-        if run is None:
+        if run is not None:
+            self.freshen(run)
+        else:
             run = self.known[row[0]] = self.record(row, self.one, self.flow)
         return run
 
@@ -115,9 +125,9 @@ class Rows(Records):
         self._dirty.pop(run.id, None)
         self.known.pop(run.id, None)
 
-    def complete(self, run: Run, value: bytes | None) -> None:
+    def complete(self, run: Run, value: bytes | None, pid: int | None) -> None:
         """Write the usual end of a run that this process executed."""
-        self._completed.append((run.ended, run.started, value, run.id, run.attempt))
+        self._completed.append((run.ended, run.started, value, pid, run.id, run.attempt))
 
     def flush(self) -> None:
         """Write what is to be written, so that queries see it."""
@@ -197,7 +207,8 @@ class Rows(Records):
             run.attempt,
             run.crashes,
             run.missing,
-            extra.worker if run.state is RUNNING else None,
+            extra.worker,
+            extra.pid,
             run.asked,
             decide.wall(run),
             None if run.value is None else values.to_row(run.value, run.label),
@@ -219,12 +230,14 @@ class Rows(Records):
 
     def end_turn(self) -> None:
         """Forget what belongs to the turn."""
+        self.values.recorded()
         if not self.keep:
             self.known.clear()
             self._flows.clear()
 
     def undo(self) -> None:
         """Forget what was to be written; records that stay are read again."""
+        self.values.undo()
         self._inserts.clear()
         self._dirty.clear()
         self._completed.clear()
@@ -236,7 +249,7 @@ class Rows(Records):
 
 _KEPT = frozenset(
     {"expires", "deadline", "unique", "fair", "backoffs", "note", "options", "retry_of", "pid",
-     "log"}
+     }
 )  # fmt: skip
 
 

@@ -32,6 +32,17 @@ class JsonValues:
 
     def __init__(self, folder: str) -> None:
         self.folder = folder
+        self._written: list[str] = []  # files that no row on record names yet
+
+    def recorded(self) -> None:
+        """The rows that name the files written last are on record."""
+        self._written.clear()
+
+    def undo(self) -> None:
+        """They are not, and will be written anew."""
+        written, self._written = self._written, []
+        for path in written:
+            _unlink(path)
 
     def call_to_row(self, run: Run) -> bytes | None:
         """The arguments of a run as bytes."""
@@ -100,14 +111,17 @@ class JsonValues:
         from uuid import uuid4
 
         name = uuid4().hex
-        os.makedirs(self.folder, mode=0o700, exist_ok=True)
         path = os.path.join(self.folder, name)
         try:
+            os.makedirs(self.folder, mode=0o700, exist_ok=True)
+            self._written.append(path)
             with open(path, "xb", opener=_private) as file:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
+            _flush(self.folder)
         except OSError as error:
+            _unlink(path)
             raise errors.StoreFull(f"cannot write {what} to {path}: {error.strerror}") from error
         return values.dumps({_FILE: name, "bytes": len(data)})
 
@@ -127,6 +141,21 @@ class JsonValues:
 
 def _private(path: str, flags: int) -> int:
     return os.open(path, flags, 0o600)
+
+
+def _unlink(path: str) -> None:
+    try:
+        os.unlink(path)
+    except OSError:
+        pass  # it was never made
+
+
+def _flush(folder: str) -> None:
+    fd = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
 
 
 def _with_runs(value: Any, find: Callable[[int], Run]) -> Any:

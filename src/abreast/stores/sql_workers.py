@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from .sql_apply import SqlApplying
 
 
+_GONE_KEPT = 10_000  # rows of workers that have left
+
+
 class Peer(NamedTuple):
     """Another worker of the same store."""
 
@@ -54,7 +57,8 @@ class Workers:
     def peers(self) -> list[Peer]:
         """All other workers that have entered and not left."""
         rows = self._store.db.read(
-            "SELECT id, pid, host, state FROM workers WHERE id IS NOT ?", (self._store.worker,)
+            "SELECT id, pid, host, state FROM workers WHERE id IS NOT ? AND state<>'gone'",
+            (self._store.worker,),
         )
         return [Peer(*row) for row in rows]
 
@@ -69,7 +73,7 @@ class Workers:
         store.open(True)
         changes: list[Change] = []
         row = store.db.execute("SELECT state FROM workers WHERE id=?", (id,)).fetchone()
-        if row is None:
+        if row is None or row[0] == "gone":
             return changes  # somebody else was faster
         store.flush()
         for found in store.db.execute(
@@ -86,7 +90,9 @@ class Workers:
             "DELETE FROM units WHERE worker=? AND until IS NULL RETURNING key, cost", (id,)
         ).fetchall():
             store.lanes.return_units(store.lanes.key_by_id(key), cost)
-        store.db.execute("DELETE FROM workers WHERE id=?", (id,))
+        # its row stays for a while, so that one can see where a run was executed
+        store.db.execute("UPDATE workers SET state='gone' WHERE id=?", (id,))
+        store.db.execute("DELETE FROM workers WHERE state='gone' AND id<?", (id - _GONE_KEPT,))
         store.work = True
         return changes
 

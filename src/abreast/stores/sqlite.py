@@ -7,12 +7,13 @@ import sqlite3
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ..domain.model import Task
+from ..domain.model import Run, Task
 from ..errors import StoreError
 from .bells import Bell, Bells
 from .database import Database
 from .mishaps import translated
 from .place import runtime_folder
+from .run_logs import log_name
 from .sql import SqlStore
 from .sql_book import SqlBook
 from .sql_values import JsonValues
@@ -73,6 +74,12 @@ class SqliteStore(SqlStore, SqlBook):
         """The error a person can act on, when the file is the trouble."""
         found = translated(error, self.path) if isinstance(error, sqlite3.Error) else error
         return found if isinstance(found, StoreError) else None
+
+    def log_file(self, run: Run) -> str:
+        """Where what a run prints is kept; there is no such file as long as it printed nothing."""
+        assert self.log_folder is not None
+        name = log_name(self.rows.number_of(run.task.name), run.task.name, run.created, run.id)
+        return os.path.join(self.log_folder, name)
 
     def look_again(self) -> None:
         """Others have written: the next turn looks for something to start."""

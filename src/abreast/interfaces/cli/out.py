@@ -9,7 +9,6 @@ from typing import Any
 
 import click
 
-
 _COLOURS = {
     "completed": "green", "failed": "red", "cancelled": "magenta", "skipped": "yellow",
     "running": "cyan",

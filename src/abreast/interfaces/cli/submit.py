@@ -44,13 +44,20 @@ def submit(
         chosen = chosen.with_options(**{k: v for k, v in options.items() if v is not None})
         before = time.time()
         run = app.submit_one(chosen, args, kwargs)
-        if not as_json:
-            line(str(run.id))
-            _say(app, run, run.created < before, wait)
-        code = _wait(run, quiet=as_json) if wait else OK
+        try:
+            if not as_json:
+                line(str(run.id))
+                _say(app, run, run.created < before, wait)
+            if wait:
+                run.wait()
+        except KeyboardInterrupt:
+            note(f"\nRun {run.id} goes on. To end it: abreast cancel {run.id}")
+            return INTERRUPTED
         if as_json:
             document(details(run))
-        return code
+        elif wait:
+            note(outcome_line(run))
+        return code_of([(run.state, run.reason)]) if wait else OK
 
 
 def _say(app: App, run: StoredRun, known: bool, wait: bool) -> None:
@@ -66,17 +73,6 @@ def _say(app: App, run: StoredRun, known: bool, wait: bool) -> None:
     if run.state in NOT_STARTED and not app.workers():
         patience = "It waits for one" if wait else "It will wait for one"
         note(f"No worker is alive. {patience}: abreast worker")
-
-
-def _wait(run: StoredRun, quiet: bool) -> int:
-    try:
-        run.wait()
-    except KeyboardInterrupt:
-        note(f"\nRun {run.id} goes on. To end it: abreast cancel {run.id}")
-        return INTERRUPTED
-    if not quiet:
-        note(outcome_line(run))
-    return code_of([(run.state, run.reason)])
 
 
 def start_time(text: str, now: datetime) -> datetime:

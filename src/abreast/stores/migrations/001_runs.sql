@@ -23,7 +23,8 @@ CREATE TABLE runs (
     attempt  INTEGER NOT NULL DEFAULT 0,
     crashes  INTEGER NOT NULL DEFAULT 0,
     missing  INTEGER NOT NULL DEFAULT 0,
-    worker   INTEGER,
+    worker   INTEGER,           -- who executes it, or did last, and in which process
+    pid      INTEGER,
     asked    TEXT,              -- somebody wants it to end: a reason
     flow     INTEGER,           -- the run it is a child of
     label    TEXT,

@@ -54,7 +54,7 @@ CREATE VIEW worker_list (id, name, host, pid, started, concurrency, tasks, state
 SELECT w.id, w.name, w.host, w.pid, strftime('%Y-%m-%dT%H:%M:%fZ', w.started, 'unixepoch'),
     w.concurrency, w.tasks, w.state,
     (SELECT count(*) FROM runs r WHERE r.worker = w.id AND r.state = 3)
-FROM workers w;
+FROM workers w WHERE w.state <> 'gone';
 
 -- Ends per day (UTC) and task.
 CREATE VIEW daily_counts (day, task, completed, failed, cancelled, skipped, run_seconds) AS
