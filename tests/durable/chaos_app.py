@@ -1,18 +1,18 @@
 """The tasks of the kill -9 test. They themselves prove what the limits promise.
 
 A unit of a limit stands for a file lock: of a limit of n there are n lock files, and a run that
-finds all of them taken has caught the limit broken. The kernel frees the locks of whatever dies,
-at that very moment, so this is exact. What happens is noted in one file, a line each.
+finds all of them taken has caught the limit broken. What happens is noted in one file, a line each.
 """
 
 from __future__ import annotations
 
-import fcntl
 import os
 import random
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+from tests.durable.slots import FLAGS, take
 
 from abreast import App, Limit, current_run, step
 
@@ -21,34 +21,15 @@ PER_KEY, SHARED, SINGLE = 2, 3, 1  # units
 
 app = App()  # ABREAST_STORE names the store
 _HERE = os.environ.get("CHAOS_FOLDER", "")
-_FLAGS = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
 
 
 def note(*words: object) -> None:
     """Write a line that outlives this process. A line is written in one piece."""
-    fd = os.open(f"{_HERE}/notes", _FLAGS | os.O_APPEND, 0o600)
+    fd = os.open(f"{_HERE}/notes", FLAGS | os.O_APPEND, 0o600)
     try:
         os.write(fd, (" ".join(map(str, words)) + "\n").encode())
     finally:
         os.close(fd)
-
-
-def take(name: str, units: int) -> int | None:
-    """Take one of the lock files of a name; None when all are taken."""
-    turn = os.open(f"{_HERE}/locks/{name}.turn", _FLAGS, 0o600)
-    try:
-        fcntl.flock(turn, fcntl.LOCK_EX)  # nobody takes one that has been looked at already
-        for unit in range(units):
-            fd = os.open(f"{_HERE}/locks/{name}.{unit}", _FLAGS, 0o600)
-            try:
-                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                os.close(fd)
-            else:
-                return fd
-    finally:
-        os.close(turn)
-    return None
 
 
 @contextmanager
@@ -60,7 +41,7 @@ def holding(**limits: int) -> Iterator[None]:
     held = []
     try:
         for name, units in {f"run-{run.id}": 1, **limits}.items():
-            fd = take(name, units)
+            fd = take(f"{_HERE}/locks/{name}", units)
             if fd is None:
                 note("broken", run.id, run.attempt, f"more than {units} of {name!r} at once")
             else:
@@ -104,7 +85,7 @@ def flaky() -> str:
     assert run is not None
     with holding():
         try:
-            os.close(os.open(f"{_HERE}/steps/failed-{run.id}", _FLAGS | os.O_EXCL, 0o600))
+            os.close(os.open(f"{_HERE}/steps/failed-{run.id}", FLAGS | os.O_EXCL, 0o600))
         except FileExistsError:
             return "well"
     raise ValueError("as it was meant")
@@ -123,7 +104,7 @@ def stepped() -> int:
 
     with holding():
         found = step("once", once, run.id)
-        os.close(os.open(recorded, _FLAGS, 0o600))
+        os.close(os.open(recorded, FLAGS, 0o600))
         return found
 
 

@@ -14,14 +14,14 @@ from typing import Any
 
 from tests.durable import chaos_app as work
 
+_KINDS = ["plain", "keyed", "keyed", "shared", "shared", "also_shared", "flaky", "stepped",
+          "parent", "after", "delayed", "flow"]  # fmt: skip
 _AHEAD = 30  # runs submitted and not ended, at most
 
 
 def submit_one(choice: random.Random, earlier: Any) -> tuple[str, Any]:
     """Submit something; returns what kind of run it is, and the run."""
-    kind = choice.choice(
-        "plain keyed keyed shared shared also_shared flaky stepped parent after delayed flow".split()
-    )
+    kind = choice.choice(_KINDS)
     key = choice.choice(work.KEYS)
     if kind == "after" and earlier is not None:
         return kind, work.keyed.with_options(after=[earlier]).submit(key)

@@ -402,3 +402,43 @@ def test_places_where_no_store_can_be(tmp_path: Path) -> None:
         app.task(name="echo")(len)
         with pytest.raises(errors.StoreError, match=text):
             app.submit("echo", "a")
+
+
+def test_a_file_with_arguments_that_is_missing_costs_only_its_run(app: App, tmp_path: Path) -> None:
+    payload = tmp_path / "jobs.db.d" / "payload"
+    lost, other = app.submit("echo", "z" * 100_000), app.submit("echo", 5)
+    (file,) = payload.iterdir()
+    file.unlink()
+    with working(app):
+        assert other.result(20) == 5
+        with pytest.raises(errors.StoreError, match="a large value of the store is missing"):
+            lost.result(20)
+    assert lost.state == "failed"
+
+
+def test_large_arguments_are_written_once(app: App, tmp_path: Path) -> None:
+    payload = tmp_path / "jobs.db.d" / "payload"
+    tries: list[int] = []
+
+    @app.task(retry=Retry(3))
+    def flaky(value: str) -> int:
+        tries.append(len(value))
+        if len(tries) < 3:
+            raise OSError("again")
+        return len(value)
+
+    run = app.submit("flaky", "z" * 100_000)
+    with working(app):
+        assert run.result(20) == 100_000
+    assert len(list(payload.iterdir())) == 1
+
+
+def test_results_passed_on_along_a_long_chain(app: App) -> None:
+    """Reading a run reads what its arguments name, and not what theirs name."""
+    with app.flow("chain") as flow:
+        last = first = flow.add("echo", 1)
+        for _ in range(600):
+            last = flow.add("echo", last)
+    with working(app):
+        assert last.result(30) == 1
+    assert first.value == 1

@@ -44,10 +44,10 @@ def test_alive_until_closed(tmp_path: Path) -> None:
     assert is_alive(folder, 1)  # in the same process, and asking does not end it
     assert is_alive(folder, 1)
     assert not is_alive(folder, 2)
-    assert os.listdir(tmp_path / "workers") == ["1.lock"]
+    assert sorted(os.listdir(tmp_path / "workers")) == ["1.kin", "1.lock"]
     with pytest.raises(StoreError, match="alive already"):
         Alive(folder, 1)
-    assert os.listdir(tmp_path / "workers") == ["1.lock"]
+    assert sorted(os.listdir(tmp_path / "workers")) == ["1.kin", "1.lock"]
     alive.close()
     alive.close()
     assert not is_alive(folder, 1)
@@ -91,8 +91,8 @@ def test_a_fork_neither_ends_nor_prolongs_it(tmp_path: Path, how: str) -> None:
 
 
 def test_many_who_ask_at_once_do_not_take_each_other_for_the_worker(tmp_path: Path) -> None:
-    Alive(str(tmp_path), 1).forget()  # dead, and its file remains
-    assert os.listdir(tmp_path / "workers") == ["1.lock"]
+    Alive(str(tmp_path), 1).forget()  # dead, and its files remain
+    assert sorted(os.listdir(tmp_path / "workers")) == ["1.kin", "1.lock"]
     seen: list[bool] = []
 
     def ask() -> None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from _thread import allocate_lock, get_ident
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from threading import get_ident
 from typing import TYPE_CHECKING, Any
 
 from ..domain.model import Change, Run
 from ..domain.states import Reason
-from ..errors import StoreError
+from ..errors import AbreastError
 from .claimer import Claimer
 from .keeper import Keeper
 from .notifier import Notifier
@@ -25,12 +25,28 @@ Message = Callable[[float], Sequence[Change]]
 class Note:
     """A message in the inbox, and what prevented it from being recorded."""
 
-    __slots__ = ("error", "heeded", "message")
+    __slots__ = ("done", "error", "heeded", "message", "waiter")
 
     def __init__(self, message: Message, heeded: bool) -> None:
         self.message = message
         self.heeded = heeded  # whether its sender wants to hear of an error
-        self.error: StoreError | None = None
+        self.error: AbreastError | None = None
+        self.done = False  # on record, or given up with ``error``
+        self.waiter: Any = None  # a lock that is released then
+
+    def settle(self) -> None:
+        """Let go who waits for it."""
+        self.done = True
+        if self.waiter is not None:
+            self.waiter.release()
+
+    def wait(self) -> None:
+        """Return when it has been settled by whoever attends the inbox."""
+        waiter = allocate_lock()
+        waiter.acquire()
+        self.waiter = waiter
+        if not self.done:  # else nobody may have seen the waiter
+            waiter.acquire()
 
 
 class Calls:
@@ -45,8 +61,10 @@ class Calls:
     _open: bool
     _at_rest: list[Callable[[], bool]]
 
-    def attend(self) -> None:
-        """Do all that is to be done now."""
+    _lock: Any
+
+    def _attend(self, asks: str | None, hand: Any) -> Any:
+        """Take turns until the inbox is empty; called with the lock held."""
         raise NotImplementedError
 
     def add_executor(self, executor: Executor, pool: Pool) -> None:
@@ -183,6 +201,11 @@ class Calls:
         note = Note(message, heeded)
         self._inbox.append(note)
         if self._attendant != get_ident():
-            self.attend()
+            # Who attends looks into the inbox again after letting go of the lock: to wait for that
+            # lock, together with all others, would cost each of them a turn of its own.
+            if self._lock.acquire(False):
+                self._attend(None, None)
+            if not note.done:
+                note.wait()
             if note.error is not None:
                 raise note.error

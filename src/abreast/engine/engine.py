@@ -18,7 +18,7 @@ from threading import get_ident
 from typing import TYPE_CHECKING, Any
 
 from ..domain.model import Attempt, Change, Progress
-from ..errors import StoreError
+from ..errors import InternalError, StoreError
 from .attempt import finish
 from .calls import Calls, Note
 from .claimer import Claimer, Given
@@ -161,6 +161,7 @@ class Engine(Calls):
                     answer, asks = given, None
             except BaseException as error:  # a mistake in abreast: nobody may wait for ever
                 self.broken = error
+                self._give_up(error)
                 self.notifier.idle()
                 raise
             finally:
@@ -189,7 +190,8 @@ class Engine(Calls):
             return None
         if self._reports:
             self._reports, self._settled = [], 0
-        if self._notes:
+        notes = self._notes
+        if notes:
             self._notes = []
         now = self.now()
         self._hands.turned(now - began)
@@ -205,6 +207,8 @@ class Engine(Calls):
         next_at = self.next_deadline()
         if next_at < self._sentry.until:
             self._sentry.watch(next_at)
+        for note in notes:
+            note.settle()
         return answer
 
     def _decide(
@@ -240,8 +244,16 @@ class Engine(Calls):
         for note in notes:
             if note.heeded:
                 note.error = error
+            note.settle()
         self._again_at = self.now() + _TRY_AGAIN_S
         self._sentry.watch(self._again_at)
+
+    def _give_up(self, error: BaseException) -> None:
+        """Tell those who wait for this turn that it failed."""
+        notes, self._notes = self._notes, []
+        for note in notes:
+            note.error = InternalError(f"a mistake in abreast: {error!r}")
+            note.settle()
 
     def _drain(self, now: float, changes: list[Change]) -> None:
         """Carry out the messages in the inbox; reports between two are recorded together."""

@@ -40,6 +40,7 @@ class Watchman:
         self._ears[descriptor] = call
         self._poll.register(descriptor, select.POLLIN)
         self._start()
+        self._ring()  # a poll that is under way knows nothing of it
 
     def forget(self, descriptor: int) -> None:
         """Take back :meth:`hear`."""

@@ -1,4 +1,4 @@
-"""An executor that is made when the first attempt needs it: a worker has all, and rarely uses all."""
+"""An executor that is made when it is first needed: a worker has all, and rarely uses all."""
 
 from __future__ import annotations
 

@@ -180,6 +180,7 @@ class Worker:
         if not self._started:
             return
         self._started = False
+        self._room.stop()
         self.engine.pause()
         if not self._memory:
             self.engine.post(lambda now: self._store.workers_here.say("draining") or ())
@@ -278,6 +279,8 @@ class Worker:
         def look() -> bool:
             store = self.engine.store
             more = store.unfinished if self._memory else self._store.lanes.more
+            if self._room.refused():  # nothing runs, and still there is no room for what is left
+                more = False
             if not more:
                 call()
             return not more

@@ -62,6 +62,7 @@ class Peers:
         if not self._left:
             self._watchman.call_at(self._engine.now() + _LOOK_S, self._look_again)
             self._store.look_again()
+            self._heed_wishes()
             self.look()
 
     def leave(self) -> None:
@@ -80,7 +81,17 @@ class Peers:
     def _rung(self) -> None:
         self._bell.drain()
         self._store.look_again()
+        self._heed_wishes()
         self.look()
+
+    def _heed_wishes(self) -> None:
+        """Stop what others have asked to end, also when there is no free slot to look for work."""
+        store = self._store
+        running = store.rows.running
+        asked = store.workers_here.asked() if running else ()
+        news = any(id in running and running[id].asked is None for id in asked)
+        if news or store.to_stop:
+            self._engine.post(lambda now: store.open(False) or ())  # which looks for them
 
     def look(self) -> None:
         """Get to know new workers, and take over from those that are no more."""

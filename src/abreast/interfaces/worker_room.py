@@ -30,7 +30,13 @@ class Room:
     def __init__(self, running: Callable[[], Iterable[Run]]) -> None:
         self.pools: dict[str, float] = {}
         self._running = running
+        self._refused = False
         self._stop = threading.Event()
+
+    def refused(self) -> bool:
+        """Whether some run did not fit since this was last asked."""
+        refused, self._refused = self._refused, False
+        return refused
 
     def of(self, task: Task) -> int:
         """How many more runs of a task with needs fit."""
@@ -45,6 +51,7 @@ class Room:
                 if name == "memory":
                     left = min(left, _free_memory())
                 fits = min(fits, int(left // units))
+        self._refused = self._refused or fits < 1
         return max(0, fits)
 
     def _pool(self, name: str) -> float:

@@ -60,10 +60,11 @@ class Alive:
     def close(self) -> None:
         """End it: the worker counts as dead from now on."""
         if self._fd >= 0:
-            try:
-                os.unlink(self.path)
-            except OSError:
-                pass  # somebody tidied up
+            for path in (self.path, self.path.removesuffix("lock") + "kin"):
+                try:
+                    os.unlink(path)
+                except OSError:
+                    pass  # somebody tidied up
             fcntl.flock(self._fd, fcntl.LOCK_UN)  # also for copies in forks
             self.forget()
 

@@ -22,6 +22,7 @@ from .turnstile import Turnstile
 __all__ = ["SAFE_VERSIONS", "Database", "library_is_safe", "translate", "translated"]
 
 SAFE_VERSIONS = "3.51.3 or later, 3.50.7 or later of 3.50, 3.44.6 or later of 3.44"
+_FOREIGN_LOCK_S = 30.0  # how long a lock of a program that knows no turns is waited for
 _CHECKPOINT_PAGES = 4000  # 16 MB: fewer than one commit in a hundred pays for it, in ms
 _WRITER_CACHE_KB, _READER_CACHE_KB = 8000, 2000
 _WAL_BYTES_KEPT = 64 << 20  # a WAL that grew under a long read is cut back to this
@@ -53,7 +54,8 @@ class Database:
         "full": what a durable turn wrote survives a power cut. "normal": it survives the end of
         any process.
     lock_timeout_s:
-        Seconds to wait for a turn before :class:`~abreast.errors.StoreError`.
+        Seconds to wait for a turn before :class:`~abreast.errors.StoreError`; None: as long as it
+        takes, which the death of whoever has it ends.
 
     Raises
     ------
@@ -62,7 +64,7 @@ class Database:
     """
 
     def __init__(
-        self, path: str, *, durability: str = "full", lock_timeout_s: float = 30.0
+        self, path: str, *, durability: str = "full", lock_timeout_s: float | None = None
     ) -> None:
         if durability not in ("full", "normal"):
             raise UsageError(f'durability is "full" or "normal", not {durability!r}')
@@ -90,7 +92,7 @@ class Database:
     def _connect(self) -> None:
         connection = self._connection = sqlite3.connect(
             self.path,
-            timeout=self._timeout_s,
+            timeout=_FOREIGN_LOCK_S if self._timeout_s is None else self._timeout_s,
             isolation_level=None,
             check_same_thread=False,
             cached_statements=512,
@@ -117,7 +119,7 @@ class Database:
     def _connect_reader(self) -> sqlite3.Connection:
         reader = sqlite3.connect(
             self.path,
-            timeout=self._timeout_s,
+            timeout=_FOREIGN_LOCK_S if self._timeout_s is None else self._timeout_s,
             isolation_level=None,
             check_same_thread=False,
             cached_statements=256,

@@ -76,7 +76,7 @@ class Lanes:
     def watch(self, run: Run) -> None:
         """Begin to note who holds and who waits for the keys of a run that may be refused."""
         lane: Lane = run.lane
-        lane.watched = True
+        lane.watched = lane.known = True
         for _, usage in lane.pairs:
             if usage.watched:
                 continue
@@ -228,8 +228,8 @@ class Lanes:
             self._park(lane, usage, entry)
             return False
         else:
+            run.state = RUNNING  # first, because its path may have grown: it has older entries
             self._advance(lane, ready)
-            run.state = RUNNING
             taken.append(run)
             lane.woken_by = None
             lane.running[run] = None
@@ -248,7 +248,7 @@ class Lanes:
     def _advance(lane: Lane, heap: list[Entry]) -> Entry | None:
         """Drop the first run of a lane that stands on top of ``heap``; return the next entry."""
         lane.pop()
-        entry = lane.posted = lane.first()
+        entry = lane.posted = lane.first_waiting()
         if entry is None:
             heappop(heap)
         else:
@@ -318,9 +318,8 @@ class Lanes:
         if usage.parked:
             self.wake(usage)
 
-    def leave(self, run: Run) -> None:
-        """Forget a pending run that goes away without having been taken."""
-        lane: Lane | None = run.lane
+    def leave(self, run: Run, lane: Lane | None) -> None:
+        """Forget a run that is pending in a lane no more and has not been taken."""
         if lane is None:
             return
         if lane.watched:
@@ -329,6 +328,12 @@ class Lanes:
         if isinstance(lane, FairLane):
             lane.leave(run)
             self._left.add(lane)
+        if lane.parked is not None and lane.posted is not None and lane.posted[4] is run:
+            entry = lane.posted = lane.first_waiting()
+            if entry is None:
+                lane.parked = None  # nobody stands here any more to be woken
+            else:
+                heappush(lane.parked.parked, entry)
 
     def _move_up(self) -> None:
         lanes = sorted(self._left)

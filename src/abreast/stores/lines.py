@@ -18,9 +18,15 @@ Key = tuple[str, float, float]  # executor, rank, -path
 
 
 def alike(line: Lane | list[Entry], like: Key) -> bool:
-    """Whether the first run of a line, or of a heap of lines, is like another one."""
+    """Whether the first run of a line, or of a heap of lines, is like another one, or gone."""
     entry = line.first() if isinstance(line, Lane) else line[0]
-    return entry is not None and (entry[3].executor, entry[0], entry[1]) == like
+    if entry is None:
+        return False
+    lane, run = entry[3], entry[4]
+    posted = not lane.number or lane.posted is entry
+    if run.state is not PENDING or run.lane is not lane or not posted:
+        return True
+    return (lane.executor, entry[0], entry[1]) == like
 
 
 class Line:
@@ -92,8 +98,8 @@ def waiting_in(entries: list[Entry]) -> list[Run]:
 class Lane(Line):
     """Pending runs of one executor that make the same claims, in starting order."""
 
-    __slots__ = ("claims", "executor", "number", "pairs", "parked", "posted", "running", "watched",
-                 "woken_by")  # fmt: skip
+    __slots__ = ("claims", "executor", "known", "number", "pairs", "parked", "posted", "running",
+                 "watched", "woken_by")  # fmt: skip
 
     fair = False
 
@@ -106,10 +112,19 @@ class Lane(Line):
         self.claims = claims
         self.pairs = tuple(zip(claims, usages, strict=True))
         self.watched = any(usage.watched for usage in usages)  # whether one of its keys is
+        self.known = False  # whether all of them are
         self.posted: Entry | None = None  # the entry that stands for this lane in a heap
         self.parked: Usage | None = None
         self.woken_by: Usage | None = None
         self.running: dict[Run, None] = {}  # those that hold its units
+
+    def first_waiting(self) -> Entry | None:
+        """Drop entries of runs that went away; return the first of the others, or None."""
+        while (entry := self.first()) is not None:
+            if entry[4].state is PENDING and entry[4].lane is self:
+                return entry
+            self.pop()
+        return None
 
     def start(self, run: Run) -> None:
         """Note that a run has been taken, in a lane that is fair."""

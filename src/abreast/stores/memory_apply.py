@@ -62,9 +62,9 @@ class Applying:
         run, source, target = change.run, change.source, change.target
         if run.state is not source or run.attempt != change.attempt or source in ENDED:
             return False
-        if source is PENDING:
-            self._lanes.leave(run)
         run.state = target
+        if source is PENDING:
+            self._lanes.leave(run, run.lane)
         if source is RUNNING and (run.extra is None or run.extra.flow is None):
             self.running -= 1
         if target in ENDED:
@@ -199,7 +199,7 @@ class Applying:
             return decide.broken(run, error, now)
         if not run.task.bounded:
             return change
-        if not run.lane.watched:
+        if not run.lane.known:
             self._lanes.watch(run)
         verdict = at_the_door(run.lane.pairs)
         usage = verdict.usage

@@ -159,8 +159,9 @@ class Meeting(Applying):
             return
         if lane is run.lane and extra.fair == old:
             return
-        new, extra.fair = extra.fair, old
-        lanes.leave(run)
+        new, before = extra.fair, run.lane
+        extra.fair, run.lane = old, None
+        lanes.leave(run, before)
         run.lane, extra.fair = lane, new
         moved: list[Run] = []
         asked = Change(run, PENDING, PENDING, now, run.attempt)

@@ -329,15 +329,16 @@ class Pruner:
             self._store.flush()
             self._store.db.executemany(
                 "DELETE FROM turns WHERE lane=?1 AND value=?2 "
-                "AND turn<=coalesce((SELECT turn FROM lanes WHERE id=?1), turn)",
+                "AND turn<coalesce((SELECT turn FROM lanes WHERE id=?1), turn+1)",
                 rows,
             )
 
         last: tuple[int, str] = (0, "")
         while not self._dry:
             rows = self._look.execute(
-                "SELECT lane, value FROM turns WHERE (lane, value)>(?,?) AND turn<=coalesce("
-                "(SELECT turn FROM lanes WHERE id=turns.lane), turn) ORDER BY lane, value LIMIT ?",
+                "SELECT lane, value FROM turns WHERE (lane, value)>(?,?) AND turn<coalesce("
+                "(SELECT turn FROM lanes WHERE id=turns.lane), turn+1) "
+                "ORDER BY lane, value LIMIT ?",
                 (*last, ROWS),
             ).fetchall()
             if not rows:

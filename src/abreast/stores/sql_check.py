@@ -178,7 +178,10 @@ class Checker:
             yield f"line {lane} has another place than its first run {id}; {_REPORT}"
 
     def _parked(self) -> Iterator[str]:
-        """No line is held back by a key that has room, unless another is about to use that."""
+        """No line is held back by a key that nobody holds, unless another is about to use it.
+
+        While somebody holds some of it, the line is looked at again when that returns.
+        """
         for lane, key in self._look.execute(
             "SELECT id, parked FROM lanes WHERE parked IS NOT NULL AND NOT EXISTS (SELECT 1 FROM "
             f"lane_keys k WHERE k.lane=lanes.id AND k.key=lanes.parked) LIMIT {_MOST + 1}"
@@ -201,10 +204,10 @@ class Checker:
             ).fetchone()
             for claim in claims_of(text):
                 size = claim.n if claim.lo is None else min(claim.n, level or claim.lo)
-                if (claim.key, claim.per or 0.0) == (name, per) and held + claim.cost <= size:
+                if (claim.key, claim.per or 0.0) == (name, per) and held <= _TINY < size:
                     yield (
-                        f"run {run} waits for key {name!r}, of which only {held:g} of {size:g} "
-                        f"units are held (line {lane}); {_REPORT}"
+                        f"run {run} waits for key {name!r}, of whose {size:g} units nobody holds "
+                        f"any (line {lane}); {_REPORT}"
                     )
 
     # -- what belongs together --------------------------------------------------------------
@@ -258,7 +261,6 @@ class Checker:
     def _orphans(self) -> Iterator[str]:
         for what, table, column, other in (
             ("a dependency", "edges", "child", "runs"),
-            ("a dependency", "edges", "parent", "runs"),
             ("an attempt", "attempts", "run", "runs"),
             ("a step", "steps", "run", "runs"),
             ("a flow", "flows", "id", "runs"),

@@ -78,8 +78,7 @@ class KnownLanes:
         self._keys_by_id: dict[int, SqlKey] = {}
         self._makers: dict[Task, Keys] = {}
         self._templates: dict[Task, Template] = {}  # of fair_by
-        self._ready: dict[str, list[Entry]] = {}  # awake lanes by executor
-        self._loaded = False  # whether these were read
+        self._ready: dict[str, list[Entry]] = {}  # awake lanes by executor, once they are read
         self._left: dict[tuple[SqlLane, str], list[int]] = {}  # turns of those that went away
         self.dirty_lanes: dict[SqlLane, None] = {}
         self.dirty_keys: dict[SqlKey, None] = {}
@@ -87,7 +86,6 @@ class KnownLanes:
     def stale(self) -> None:
         """Another process has written: everything that can change is read again."""
         self._generation += 1
-        self._loaded = False
         self._ready.clear()
         self.more = True
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from .sql_rows import Rows
 
 _PAGE = 256  # lanes read at once
+_OLD = 32  # entries of one lane that are looked through for those of others
 
 
 class SqlLanes(KnownLanes):
@@ -38,14 +39,13 @@ class SqlLanes(KnownLanes):
         super().__init__(rows)
         self.served: dict[str, None] = {}  # executors
         self.only: frozenset[str] | None = None  # names of the tasks that are claimed
-        self._bound = LAST  # awake lanes behind this place were not read
+        self._bounds: dict[str, Place] = {}  # awake lanes behind these places were not read
 
     # -- what is known ----------------------------------------------------------------------
 
     def serve(self, executor: str) -> None:
         """Get ready for runs of an executor."""
         self.served[executor] = None
-        self._loaded = False
 
     # -- lines ------------------------------------------------------------------------------
 
@@ -59,8 +59,6 @@ class SqlLanes(KnownLanes):
         if lane.fair:  # the first is who has the earliest turn, whatever its place
             place = self.first_of(lane) or place
         if lane.place is None or place < lane.place or (lane.fair and place != lane.place):
-            if lane.place is None and lane.parked is not None and self._blocked(lane) is None:
-                lane.parked = None  # its key was freed while nobody stood here to be woken
             lane.place = place
             self._post(lane)
         self.more = True
@@ -73,7 +71,7 @@ class SqlLanes(KnownLanes):
         if lane.parked is not None:
             if lane.parked.lines == self._generation:
                 heappush(lane.parked.parked, entry)
-        elif self._loaded and lane.executor in self._ready:
+        elif lane.executor in self._ready:
             heappush(self._ready[lane.executor], entry)
 
     def leave(self, run: Run) -> None:
@@ -88,8 +86,10 @@ class SqlLanes(KnownLanes):
             self._left.setdefault((lane, extra.fair), []).append(extra.turn)
         if lane.place is not None and lane.place[2] == run.id:
             lane.place = self.first_of(lane)
+            if lane.place is None:
+                lane.parked = None  # nobody stands here any more to be woken
             self._post(lane)
-            if lane.place is None and lane.parked is None:
+            if lane.place is None:
                 self._pass_on_wake(lane)
 
     def first_of(self, lane: SqlLane) -> Place | None:
@@ -174,11 +174,7 @@ class SqlLanes(KnownLanes):
         while True:
             heap = self._first_heap(executors)
             if heap is None:
-                if self._bound is LAST:
-                    return None
-                self.flush()
-                self._loaded = False
-                continue
+                return None
             entry = heap[0]
             if stop(entry):
                 return None
@@ -194,27 +190,30 @@ class SqlLanes(KnownLanes):
                 return None
 
     def _first_heap(self, executors: tuple[str, ...]) -> list[Entry] | None:
-        if not self._loaded:
-            self._load_ready()
         best: list[Entry] | None = None
         for name in executors:
             heap = self._ready.get(name)
-            while heap and (heap[0][3].parked is not None or heap[0][3].place != heap[0][:3]):
-                heappop(heap)
+            if heap is None:
+                heap = self._load_ready(name)
+            while True:
+                while heap and (heap[0][3].parked is not None or heap[0][3].place != heap[0][:3]):
+                    heappop(heap)
+                bound = self._bounds[name]
+                if bound is LAST or (heap and heap[0][:3] <= bound):
+                    break
+                heap = self._load_ready(name)  # there are more, and they may come first
             if heap and (best is None or heap[0] < best[0]):
                 best = heap
-        if best is not None and best[0][:3] > self._bound:
-            self.flush()
-            self._load_ready()
-            return self._first_heap(executors)
         return best
 
-    def _load_ready(self) -> None:
+    def _load_ready(self, executor: str) -> list[Entry]:
+        """Read the first awake lanes of an executor."""
         self.flush()
-        self._ready = {name: [] for name in self.served}
-        self._loaded, self._bound = True, LAST
+        heap: list[Entry] = []
         numbers = [
-            number for number, name in self._tasks_here() if self.only is None or name in self.only
+            number
+            for number, name, found in self._tasks_here()
+            if found == executor and (self.only is None or name in self.only)
         ]
         rows = self.db.execute(
             "SELECT id, task, claims, parked, woken, turn, h_rank, h_path, h_id FROM lanes "
@@ -226,18 +225,18 @@ class SqlLanes(KnownLanes):
             lane = self._lanes.get(row[0]) or self._known(row[0], row[1], claims_of(row[2]))
             if lane.seen != self._generation:
                 self._fill(lane, row[3:])
-            heap = self._ready.get(lane.executor)
-            if heap is not None and lane.place is not None:
+            if lane.place is not None:
                 heap.append((*lane.place, lane))  # sorted, and so a heap
-        if len(rows) == _PAGE:
-            self._bound = tuple(rows[-1][6:9])
+        self._bounds[executor] = tuple(rows[-1][6:9]) if len(rows) == _PAGE else LAST
+        self._ready[executor] = heap
+        return heap
 
-    def _tasks_here(self) -> Iterable[tuple[int, str]]:
+    def _tasks_here(self) -> Iterable[tuple[int, str, str]]:
         self.rows.load_tasks()
         for number, name in self.rows.task_names().items():
             task = self.rows.task_named(number)
             if task is not None and task.executor in self.served:
-                yield number, name
+                yield number, name, task.executor
 
     def _blocked(self, lane: SqlLane) -> SqlKey | None:
         if not lane.claims:
@@ -255,12 +254,20 @@ class SqlLanes(KnownLanes):
 
     def bound_for(self, lane: SqlLane, executors: tuple[str, ...]) -> Place:
         """Up to which place runs of the first lane start before anything else does."""
-        bound = self._bound
+        bound = min(self._bounds.get(name, LAST) for name in executors)
+        assert lane.place is not None
         for name in executors:
             heap = self._ready.get(name, ())
-            for entry in heap[:1] if not heap or heap[0][3] is not lane else heap[1:3]:
-                if entry[3] is not lane:
-                    bound = min(bound, entry[:3])
+            at = [0]
+            for index in at:  # grows while it is read
+                if index >= len(heap):
+                    continue
+                if heap[index][3] is not lane:
+                    bound = min(bound, heap[index][:3])
+                elif index < _OLD:  # its own, perhaps an old one: others are below
+                    at += (2 * index + 1, 2 * index + 2)
+                else:
+                    bound = min(bound, lane.place)  # too many old ones: one at a time
         for _, key in lane.pairs:
             first = self.first_parked(key)
             if first is not None:
@@ -273,7 +280,7 @@ class SqlLanes(KnownLanes):
 
     def put_back(self, lane: SqlLane) -> None:
         """Undo :meth:`set_aside`."""
-        if self._loaded and lane.place is not None and lane.parked is None:
+        if lane.executor in self._ready and lane.place is not None and lane.parked is None:
             heappush(self._ready[lane.executor], (*lane.place, lane))
 
     def moved_forward(self, run: Run) -> None:

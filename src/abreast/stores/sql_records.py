@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from ..domain import flows
 from ..domain.model import Extra, Flow, Progress, Run, Task
 from ..domain.states import Reason, State
+from ..errors import StoreError
 
 if TYPE_CHECKING:
     from .database import Database
@@ -126,11 +127,11 @@ class Records:
     def record(
         self,
         row: tuple[Any, ...],
-        find: Callable[[int], Run],
+        find: Callable[[int], Run] | None,
         flow_of: Callable[[int], Flow],
         lanes: bool = True,
     ) -> Run:
-        """Make the record of a row."""
+        """Make the record of a row; with ``find`` None without its arguments."""
         extra: Extra | None = None
         is_flow = False
         if row[22] is not None:
@@ -145,8 +146,11 @@ class Records:
             task = self._task(name, extra.options if extra is not None else None)
         args: tuple[Any, ...] = ()
         kwargs: Mapping[str, Any] = {}
-        if row[19] is not None:
-            args, kwargs = self.values.call_from_row(row[19], find)
+        if row[19] is not None and find is not None:
+            try:
+                args, kwargs = self.values.call_from_row(row[19], find)
+            except StoreError as error:  # its file is gone: only this run suffers for it
+                args = (LostCall(row[0], error),)
         flow = None if row[16] is None else flow_of(row[16])
         run = Run(row[0], task, args, kwargs, row[6], flow, row[17])
         run.extra = extra
@@ -163,7 +167,7 @@ class Records:
         run.ready, run.due, run.started, run.ended = row[7:11]
         run.attempt, run.crashes, run.missing = row[11:14]
         run.asked = None if row[15] is None else _REASONS[row[15]]
-        run.needy = bool(row[18])
+        run.needy = bool(row[18]) or (len(args) == 1 and type(args[0]) is LostCall)
         if row[20] is not None:
             run.value = self.values.from_row(row[20])
         if row[21] is not None:
@@ -193,6 +197,32 @@ def fill_flow(flow: Flow, row: tuple[Any, ...]) -> None:
 def progress_of(data: bytes | None, values: Values) -> Progress | None:
     """The progress a row tells of."""
     return None if data is None else Progress(*values.from_row(data))
+
+
+class LostCall(Run):
+    """Stands for arguments whose file is missing: a run that needs them fails with the reason."""
+
+    __slots__ = ("_why",)
+
+    def __init__(self, id: int, why: StoreError) -> None:
+        super().__init__(id, Task(f"run {id}", _elsewhere, "elsewhere"), (), {}, 0.0)
+        self._why = why
+
+    @property
+    def value(self) -> Any:
+        """Raises the reason."""
+        if hasattr(self, "_why"):
+            raise self._why
+        return None
+
+    @value.setter
+    def value(self, value: Any) -> None:
+        """It never has one."""
+
+
+def stand_in(id: int) -> Run:
+    """Stands in for a run that is named and was pruned."""
+    return Run(id, Task(f"run {id}", _elsewhere, "elsewhere"), (), {}, 0.0)
 
 
 def _elsewhere(*_: Any, **__: Any) -> None:

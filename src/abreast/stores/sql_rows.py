@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ..domain import decide
 from ..domain.model import NOTHING, Extra, Flow, Run, Task
 from ..errors import StoreError
-from .sql_records import COLUMNS, IS_FLOW, NUMBERS, STATES, Records, Values
+from .sql_records import COLUMNS, IS_FLOW, NUMBERS, STATES, Records, Values, stand_in
 
 if TYPE_CHECKING:
     from .database import Database
@@ -19,7 +19,7 @@ _INSERT = """INSERT INTO runs (id, task, state, lane, turn, rank, path, created,
     VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"""
 _UPDATE = """UPDATE runs SET state=?, reason=?, lane=?, turn=?, rank=?, path=?, ready=?, due=?,
     started=?, ended=?, attempt=?, crashes=?, missing=?, worker=?, pid=?, asked=?, wall=?, value=?,
-    error=?, extra=?, fair=?, args=?, needy=? WHERE id=?"""
+    error=?, extra=?, fair=? WHERE id=?"""
 _COMPLETE = """UPDATE runs SET state=4, ended=?, started=?, value=?, pid=?, asked=NULL
     WHERE id=? AND state=3 AND attempt=?"""
 _MANY = 500  # ids in one statement
@@ -42,8 +42,10 @@ class Rows(Records):
         super().__init__(db, values, task_of, keep)
         self.running: dict[int, Run] = {}  # claimed by this process
         self.known: dict[int, Run] = {}  # of this turn (for ever with keep)
+        self._bare: set[int] = set()  # those of them whose arguments have not been read
         self._inserts: list[Run] = []
         self._dirty: dict[int, Run] = {}
+        self._calls: dict[int, Run] = {}
         self._completed: list[tuple[Any, ...]] = []
         self.dirty_flows: dict[int, Flow] = {}
 
@@ -56,7 +58,11 @@ class Rows(Records):
     def get(self, ids: Iterable[int]) -> list[Run]:
         """The records with these ids, in that order; those that do not exist are left out."""
         wanted = list(ids)
-        unknown = [id for id in wanted if id not in self.known and id not in self.running]
+        unknown = [
+            id
+            for id in wanted
+            if (id not in self.known and id not in self.running) or id in self._bare
+        ]
         if unknown:
             self.flush()
             for start in range(0, len(unknown), _MANY):
@@ -86,10 +92,29 @@ class Rows(Records):
     def take_in(self, row: tuple[Any, ...]) -> Run:
         """Return the record of a row, making it when it is not known."""
         run = self.known.get(row[0]) or self.running.get(row[0])
-        if run is not None:
-            self.freshen(run)
-        else:
-            run = self.known[row[0]] = self.record(row, self.one, self.flow)
+        if run is None:
+            run = self.known[row[0]] = self.record(row, self._named, self.flow)
+            return run
+        self.freshen(run)
+        if run.id in self._bare:
+            self._bare.remove(run.id)
+            if row[19] is not None:
+                run.args, run.kwargs = self.values.call_from_row(row[19], self._named)
+        return run
+
+    def _named(self, id: int) -> Run:
+        """The record of a run that is named in arguments, without its own arguments: these may
+        name another one, and so on without end. A stand-in when it was pruned, which happens only
+        to what the arguments of ended runs name."""
+        run = self.known.get(id) or self.running.get(id)
+        if run is None:
+            self.flush()
+            sql = f"SELECT {COLUMNS} FROM runs WHERE id=?"
+            row = self.db.execute(sql, (id,)).fetchone()
+            if row is None:
+                return stand_in(id)
+            run = self.known[id] = self.record(row, None, self.flow)
+            self._bare.add(id)
         return run
 
     def one(self, id: int) -> Run:
@@ -146,6 +171,12 @@ class Rows(Records):
         if self._dirty:
             dirty, self._dirty = self._dirty, {}
             self.db.executemany(_UPDATE, [self._update_row(run) for run in dirty.values()])
+        if self._calls:
+            calls, self._calls = self._calls, {}
+            self.db.executemany(
+                "UPDATE runs SET args=?, needy=? WHERE id=?",
+                [(self.values.call_to_row(run), run.needy, id) for id, run in calls.items()],
+            )
         if self.dirty_flows:
             flows, self.dirty_flows = self.dirty_flows, {}
             self.db.executemany(
@@ -156,6 +187,10 @@ class Rows(Records):
                     for id, f in flows.items()
                 ],
             )
+
+    def touch_call(self, run: Run) -> None:
+        """Write changed arguments when the turn ends."""
+        self._calls[run.id] = run
 
     def touch_flow(self, flow: Flow) -> None:
         """Write a changed flow when the turn ends."""
@@ -215,8 +250,6 @@ class Rows(Records):
             error,
             None if run.extra is None else self._extra(run.extra),
             extra.fair,
-            values.call_to_row(run),
-            run.needy,
             run.id,
         )
 
@@ -233,6 +266,7 @@ class Rows(Records):
         self.values.recorded()
         if not self.keep:
             self.known.clear()
+            self._bare.clear()
             self._flows.clear()
 
     def undo(self) -> None:
@@ -240,6 +274,7 @@ class Rows(Records):
         self.values.undo()
         self._inserts.clear()
         self._dirty.clear()
+        self._calls.clear()
         self._completed.clear()
         self.dirty_flows.clear()
         self._tasks.clear()

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from ..domain import decide, graph
 from ..domain.model import Change, Run
 from ..domain.states import BLOCKED, PENDING, State
-from ..errors import Busy
+from ..errors import Busy, UnknownRun
 from .sql_unique import SqlMeeting
 
 
@@ -76,6 +76,12 @@ class SqlSubmitting(SqlMeeting):
             return
         given = run.after
         found = {parent.id: parent for parent in self.rows.get(p.id for p in given if p.id)}
+        for parent in given:
+            if parent.id and parent.id not in found:
+                raise UnknownRun(
+                    f"{run.label!r} comes after run {parent.id}, which the store does not have; "
+                    "it may have been pruned"
+                )
         run.after = tuple(found.get(parent.id, parent) for parent in given)
         if run.extra is not None and run.extra.soft:
             run.extra.soft = tuple(found.get(p.id, p) for p in run.extra.soft)

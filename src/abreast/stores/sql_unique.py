@@ -136,6 +136,7 @@ class SqlMeeting(SqlApplying):
         """Put the arguments of a newcomer into a run that has not started."""
         known.args, known.kwargs, known.needy = newcomer.args, newcomer.kwargs, newcomer.needy
         self.rows.touch(known)
+        self.rows.touch_call(known)
         if newcomer.task.unique is not None and newcomer.task.unique.then is DELAY:
             change = unique.put_off(known, newcomer, now)
             known.due = unique.first_due(newcomer)

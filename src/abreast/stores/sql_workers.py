@@ -62,6 +62,14 @@ class Workers:
         )
         return [Peer(*row) for row in rows]
 
+    def asked(self) -> list[int]:
+        """The runs of this worker that somebody has asked to end; from any thread."""
+        rows = self._store.db.read(
+            "SELECT id FROM runs WHERE state=3 AND worker=? AND asked IS NOT NULL",
+            (self._store.worker,),
+        )
+        return [row[0] for row in rows]
+
     def leave(self, id: int, now: float, begun: Container[int]) -> list[Change]:
         """Take a worker that is no more off the list.
 

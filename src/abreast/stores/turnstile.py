@@ -41,8 +41,12 @@ class Turnstile:
         self._gate = self._lock = -1
         forget_in_forks(self)
 
-    def acquire(self, timeout_s: float = 30.0) -> None:
-        """Wait for our turn; :class:`~abreast.errors.StoreError` when it has not come in time."""
+    def acquire(self, timeout_s: float | None = None) -> None:
+        """Wait for our turn.
+
+        Without ``timeout_s`` inside the kernel, which is prompt and fair and ends with the death of
+        the holder. With it :class:`~abreast.errors.StoreError` is raised when it has not come.
+        """
         if self._lock < 0:
             self._open()
         gate, lock = self._gate, self._lock
@@ -51,7 +55,11 @@ class Turnstile:
                 flock(gate, LOCK_EX | LOCK_NB)
                 flock(lock, LOCK_EX | LOCK_NB)
             except BlockingIOError:
-                self._queue(timeout_s)
+                if timeout_s is None:
+                    flock(gate, LOCK_EX)
+                    flock(lock, LOCK_EX)
+                else:
+                    self._queue(timeout_s)
             flock(gate, LOCK_UN)
         except BaseException:
             self.release()
@@ -61,7 +69,7 @@ class Turnstile:
     def _queue(self, timeout_s: float) -> None:
         """Take ``gate``, then ``lock``, whatever we have of them already.
 
-        Retried rather than waited for inside the kernel, which could not be given up.
+        Retried, because waiting inside the kernel cannot be given up.
         """
         came = time.monotonic()
         for fd, pause_s in ((self._gate, _GATE_PAUSE_S), (self._lock, _LOCK_PAUSE_S)):

@@ -1,4 +1,5 @@
-"""``abreast demo``: eight real tasks side by side, on data they make themselves."""
+"""``abreast demo``: eight real tasks side by side, on data they make themselves; then durable runs
+that a worker's death does not harm."""
 
 from __future__ import annotations
 
@@ -12,7 +13,8 @@ from typing import TYPE_CHECKING
 from ...domain.command import Command
 from ...domain.states import COMPLETED, FAILED, Reason
 from ..samples import demo_tasks as sample
-from .exits import FAILED_RUNS, OK, exit_code
+from .demo_durable import show_durability
+from .exits import FAILED_RUNS, INTERRUPTED, OK, exit_code
 from .screen import Screen
 from .session import Options, Session
 
@@ -55,13 +57,19 @@ def demo(html: str | None = None, progress: str = "auto") -> int:
         return exit_code(report, session.signal)
     report.to_html(page)
     screen.line(f"\nTimeline: {Path(page).absolute().as_uri()}")
+    if not wrong:
+        screen.line("All as it was meant: six completed, one failed, one exceeded its time.")
+        try:
+            wrong = show_durability(screen)
+        except KeyboardInterrupt:
+            screen.say("interrupted")
+            return INTERRUPTED
     if wrong:
         screen.line("\nThis is not what was meant:")
         for line in wrong:
             screen.line(f"  {line}")
         return FAILED_RUNS
-    screen.line("\nAll as it was meant: six completed, one failed, one exceeded its time.")
-    screen.line("Next:  abreast exec -j 4 -- gzip -k {} ::: *.csv     a command over many files")
+    screen.line("\nNext:  abreast exec -j 4 -- gzip -k {} ::: *.csv     a command over many files")
     screen.line("       abreast run tasks.py                          your own @task functions")
     return OK
 
