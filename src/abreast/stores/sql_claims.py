@@ -21,6 +21,7 @@ _TAKE = f"""{_START} (SELECT id FROM runs WHERE lane=? AND state=2 AND turn=0
     AND (rank, path, id) <= (?,?,?) ORDER BY rank, path, id LIMIT ?) RETURNING {COLUMNS}, rank"""
 _TAKE_FAIR = f"""{_START} (SELECT id FROM runs WHERE lane=? AND state=2
     ORDER BY turn, rank, path, id LIMIT 1) RETURNING {COLUMNS}, rank"""
+_TAKE_FIRST = f"{_START} (SELECT value FROM json_each(?)) AND state=2 RETURNING {COLUMNS}, rank"
 _NO_ID = 1 << 62  # behind every run
 
 
@@ -50,25 +51,37 @@ class Claims:
                 return False
             if same:
                 return (entry[3].executor, entry[0], entry[1]) != wanted
-            return entry[3].executor != wanted[0]
+            # ranks are times: a lane that is held back is no reason to stop
+            return entry[3].id != 0 and entry[3].executor != wanted[0]
 
         store.flush()
         taken: list[Run] = []
         full: list[SqlLane] = []  # there is no room for their tasks on this machine now
-        while len(taken) < slots:
+        picked: list[SqlLane] = []  # of which just the first run starts
+        while len(taken) + len(picked) < slots:
             entry = lanes.next(executors, stop)
             if entry is None:
                 break
             lane = entry[3]
-            count = self._count(lane, slots - len(taken))
+            count = self._count(lane, slots - len(taken) - len(picked))
             if count == 0:
                 lanes.set_aside(lane)
                 full.append(lane)
+                continue
+            if count == 1 and lane.plain and not same:
+                lanes.pick(lane)
+                picked.append(lane)
+                continue
+            if picked:  # their next runs may come before this one
+                taken += self._start_first(picked, now)
+                picked = []
                 continue
             bound = lanes.bound_for(lane, executors)
             if same and wanted is not None:
                 bound = min(bound, (wanted[1], wanted[2], _NO_ID))
             taken += self._start(lane, count, bound, now)
+        if picked:
+            taken += self._start_first(picked, now)
         for lane in full:
             lanes.put_back(lane)
         if not taken and like is None and set(executors) >= set(lanes.served) and not full:
@@ -111,6 +124,25 @@ class Claims:
             runs.append(run)
         self._taken += runs
         store.lanes.took(lane, len(runs), runs[-1].extra.turn if runs[-1].extra else 0)
+        return runs
+
+    def _start_first(self, lanes: list[SqlLane], now: float) -> list[Run]:
+        """Start the first run of each of these lanes, whose units have been counted."""
+        store, worker, running = self._store, self._store.worker, self._store.rows.running
+        store.rows.flush()
+        ids = [lane.place[2] for lane in lanes if lane.place is not None]
+        found = {
+            row[0]: row for row in store.db.execute(_TAKE_FIRST, (now, worker, str(ids))).fetchall()
+        }
+        runs = []
+        for id in ids:
+            run = running[id] = self._started(found[id], worker, now)
+            if run.extra is not None:
+                store.child_started(run, now)
+                store._ahead = True
+            runs.append(run)
+        self._taken += runs
+        store.lanes.find_first(lanes)
         return runs
 
     def take_this(self, id: int, now: float) -> Run | None:

@@ -37,8 +37,8 @@ class SqlKey(Usage):
 class SqlLane:
     """One line of pending runs of one task that make the same claims."""
 
-    __slots__ = ("claims", "executor", "fair", "id", "pairs", "parked", "place", "seen", "task",
-                 "turn", "woken_by")  # fmt: skip
+    __slots__ = ("claims", "executor", "fair", "id", "pairs", "parked", "place", "plain", "seen",
+                 "task", "turn", "woken_by")  # fmt: skip
 
     def __init__(self, id: int, task: int, claims: tuple[Claim, ...]) -> None:
         self.id = id
@@ -46,12 +46,18 @@ class SqlLane:
         self.claims = claims
         self.executor = ""
         self.fair = False
+        self.plain = False  # its first run may start together with those of other lanes
         self.pairs: tuple[tuple[Claim, SqlKey], ...] = ()
         self.parked: SqlKey | None = None
         self.woken_by: SqlKey | None = None
         self.turn = 0  # of the last run that started
         self.place: Place | None = None  # of its first run
         self.seen = -1
+
+    def learn(self, task: Task) -> None:
+        """Take over what its task says."""
+        self.executor, self.fair = task.executor, task.fair_by is not None
+        self.plain = bool(self.claims) and not (self.fair or task.needs or task.rated)
 
     def __lt__(self, other: SqlLane) -> bool:
         # only asked when a run has moved from one lane to another and old entries are left
@@ -164,7 +170,7 @@ class KnownLanes:
                 )
             else:
                 lane = self._known(row[0], number, claims)
-        lane.executor, lane.fair = task.executor, task.fair_by is not None
+        lane.learn(task)
         if lane.fair:
             run.extra = run.extra or Extra()
             run.extra.fair = self._value_of(run)
@@ -187,7 +193,7 @@ class KnownLanes:
         lane.pairs = tuple((claim, self._key(claim.key, claim.per)) for claim in claims)
         found = self.rows.task_named(task)
         if found is not None:
-            lane.executor, lane.fair = found.executor, found.fair_by is not None
+            lane.learn(found)
         self._lanes[id] = self._by_claims[task, claims] = lane
         return lane
 

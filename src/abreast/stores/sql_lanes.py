@@ -12,21 +12,24 @@ from heapq import heappop, heappush
 from math import inf
 from typing import TYPE_CHECKING
 
-from ..domain import fair
-from ..domain.adaptive import adapted, is_full, units
 from ..domain.decide import rank
 from ..domain.limits import blocked_on, has_room
-from ..domain.model import Attempt, Run
-from .sql_known import LAST, Entry, KnownLanes, Place, SqlKey, SqlLane, claims_of
+from ..domain.model import Run
+from .sql_known import LAST, Entry, Place, SqlKey, SqlLane, claims_of
+from .sql_turns import Turns
 
 if TYPE_CHECKING:
     from .sql_rows import Rows
 
+_FIRST = """SELECT lane, rank, path, id FROM runs WHERE id IN (
+    SELECT (SELECT id FROM runs WHERE lane=asked.value AND state=2
+            ORDER BY turn, rank, path, id LIMIT 1)
+    FROM json_each(?) AS asked)"""
 _PAGE = 256  # lanes read at once
 _OLD = 32  # entries of one lane that are looked through for those of others
 
 
-class SqlLanes(KnownLanes):
+class SqlLanes(Turns):
     """All lanes and keys a process has met.
 
     Parameters
@@ -39,6 +42,7 @@ class SqlLanes(KnownLanes):
         super().__init__(rows)
         self.served: dict[str, None] = {}  # executors
         self.only: frozenset[str] | None = None  # names of the tasks that are claimed
+        self._picked: set[SqlLane] = set()  # whose first run is about to start
         self._bounds: dict[str, Place] = {}  # awake lanes behind these places were not read
 
     # -- what is known ----------------------------------------------------------------------
@@ -102,68 +106,6 @@ class SqlLanes(KnownLanes):
         ).fetchone()
         return found
 
-    # -- turns and sizes --------------------------------------------------------------------
-
-    def give_turn(self, run: Run) -> None:
-        """Give a run that enters a lane with turns its own."""
-        self.move_up()
-        lane, extra = self.fresh(run.lane), run.extra
-        assert extra is not None
-        row = self.db.execute(
-            "SELECT turn FROM turns WHERE lane=? AND value=?", (lane.id, extra.fair)
-        ).fetchone()
-        extra.turn = fair.next_turn(lane.turn, row[0] if row else 0)
-        self.db.execute(
-            "INSERT OR REPLACE INTO turns (lane, value, turn) VALUES (?,?,?)",
-            (lane.id, extra.fair, extra.turn),
-        )
-
-    def move_up(self) -> None:
-        """Let runs behind those that went away without a start have an earlier turn."""
-        while self._left:
-            (lane, value), gone = self._left.popitem()
-            gone.sort()
-            self.rows.flush()
-            for run in self.rows.select(
-                "lane=? AND fair=? AND state=2 AND turn>?", (lane.id, value, gone[0])
-            ):
-                assert run.extra is not None
-                run.extra.turn = fair.moved_up(run.extra.turn, gone)
-                self.rows.touch(run)
-            row = self.db.execute(
-                "SELECT turn FROM turns WHERE lane=? AND value=?", (lane.id, value)
-            ).fetchone()
-            if row is not None:
-                self.db.execute(
-                    "UPDATE turns SET turn=? WHERE lane=? AND value=?",
-                    (fair.given_after(row[0], gone), lane.id, value),
-                )
-            self.fresh(lane)
-            first = self.first_of(lane)
-            if first != lane.place:
-                lane.place = first
-                self._post(lane)
-
-    def adapt(self, attempt: Attempt, full: dict[SqlKey, bool]) -> list[SqlKey]:
-        """Let the adaptive keys a run holds learn from the end of its attempt; return those that
-        have more units now.
-
-        ``full`` keeps which keys were full before the first of the ends recorded together.
-        """
-        grown = []
-        for claim, key in self.pairs(attempt.run.lane):
-            if claim.lo is None:
-                continue
-            before = units(claim, key)
-            if key not in full:
-                full[key] = is_full(claim, key)
-            level = adapted(key, claim, attempt, full[key])
-            key.level, key.streak, key.usual, key.cut = level
-            self.dirty_keys[key] = None
-            if units(claim, key) > before:
-                grown.append(key)
-        return grown
-
     # -- the next to start ------------------------------------------------------------------
 
     def next(self, executors: tuple[str, ...], stop: Callable[[Entry], bool]) -> Entry | None:
@@ -225,7 +167,7 @@ class SqlLanes(KnownLanes):
             lane = self._lanes.get(row[0]) or self._known(row[0], row[1], claims_of(row[2]))
             if lane.seen != self._generation:
                 self._fill(lane, row[3:])
-            if lane.place is not None:
+            if lane.place is not None and lane not in self._picked:
                 heap.append((*lane.place, lane))  # sorted, and so a heap
         self._bounds[executor] = tuple(rows[-1][6:9]) if len(rows) == _PAGE else LAST
         self._ready[executor] = heap
@@ -302,6 +244,31 @@ class SqlLanes(KnownLanes):
             self.dirty_keys[key] = None
         for _, key in lane.pairs:
             self.wake(key)
+
+    def pick(self, lane: SqlLane) -> None:
+        """Count the units of the first run of an awake lane, which is going to start.
+
+        The lane stands aside until :meth:`find_first` has found who is first then.
+        """
+        heappop(self._ready[lane.executor])
+        self._picked.add(lane)
+        lane.woken_by = None
+        for claim, key in lane.pairs:
+            key.held += claim.cost
+            self.dirty_keys[key] = None
+        for _, key in lane.pairs:
+            self.wake(key)
+
+    def find_first(self, lanes: list[SqlLane]) -> None:
+        """Find who is first in lanes whose first run has started."""
+        places = {
+            row[0]: row[1:]
+            for row in self.db.execute(_FIRST, (str([lane.id for lane in lanes]),)).fetchall()
+        }
+        self._picked.clear()
+        for lane in lanes:
+            lane.place = places.get(lane.id)
+            self._post(lane)
 
     # -- parked lanes -----------------------------------------------------------------------
 
