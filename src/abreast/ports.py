@@ -131,7 +131,7 @@ class Store(Protocol):
     Attributes: ``unfinished`` runs that have not ended; ``running`` runs; ``next_at`` the time
     at which :meth:`due` has something to do (inf: never); ``to_stop`` running runs that were asked
     to end since the engine last looked; ``telling`` whether changes are wanted that only listeners
-    need.
+    need; ``crowded`` whether other processes have lately waited for turns.
     """
 
     unfinished: int
@@ -139,6 +139,7 @@ class Store(Protocol):
     next_at: float
     telling: bool
     to_stop: list[Run]
+    crowded: bool
 
     def serve(self, executor: str) -> None: ...
 

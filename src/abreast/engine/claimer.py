@@ -75,7 +75,7 @@ class Claimer:
             for run in store.claim(pool.executors, 1, now):
                 answer = self._give(run, pool, now, asks, changes)
             if hand is not None and isinstance(answer, Hand):
-                size = max(hand.next_size(now), hands.size())
+                size = max(hand.next_size(now), hands.size(1, store.crowded))
                 if size > 1 and not answer[0].run.fails_fast:
                     self._enlarge(answer, pool, size, now, changes)
         executors = pool.executors
@@ -85,7 +85,7 @@ class Claimer:
         if executors and pool.free > 0:
             for run in store.claim(executors, pool.free, now):
                 self._give(run, pool, now, None, changes)
-            size = hands.size()
+            size = hands.size(len(self._given), store.crowded)
             if size > 1:
                 for _, given, _ in self._given:
                     if isinstance(given, Hand) and not given[0].run.fails_fast:

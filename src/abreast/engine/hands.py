@@ -19,6 +19,7 @@ _LARGEST = 64  # runs
 _RECALL_S = 0.002
 _SLOW_TURN_S = 0.0001  # putting a turn on record takes that long: threads would wait for it
 _LONG_S = 0.002  # a run that takes more gets a thread of its own
+_IN_A_TURN = 32  # runs, while other processes wait for their turns: it takes 1 ms then
 _WEIGHT = 0.125  # of the latest measurement
 
 
@@ -82,14 +83,18 @@ class Hands:
         """Note how long a turn took."""
         self._turn_s += (took_s - self._turn_s) * _WEIGHT
 
-    def size(self) -> int:
-        """How many runs a hand gets so that its thread is busy for about one turn.
+    def size(self, hands: int = 1, crowded: bool = False) -> int:
+        """How many runs each of so many hands gets, so that their threads are busy for about one
+        turn.
 
         More than one only where turns are slow, because they are put on record, and runs short.
+        All together no more than a turn can record while others wait for theirs (``crowded``).
         """
         if self._turn_s < _SLOW_TURN_S or self._run_s > _LONG_S:
             return 1
-        return max(1, min(_LARGEST, int(self._turn_s / max(self._run_s, 1e-6))))
+        size = int(self._turn_s / max(self._run_s, 1e-6))
+        most = _IN_A_TURN // max(1, hands) if crowded else _LARGEST
+        return max(1, min(_LARGEST, most, size))
 
     def look_again(self) -> None:
         """Have the sentry look when the quick thread may have stopped being quick."""

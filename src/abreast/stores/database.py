@@ -22,6 +22,7 @@ from .turnstile import Turnstile
 __all__ = ["SAFE_VERSIONS", "Database", "library_is_safe", "translate", "translated"]
 
 SAFE_VERSIONS = "3.51.3 or later, 3.50.7 or later of 3.50, 3.44.6 or later of 3.44"
+_CROWD = 16  # turns for which it is remembered that somebody else wanted one
 _FOREIGN_LOCK_S = 30.0  # how long a lock of a program that knows no turns is waited for
 _CHECKPOINT_PAGES = 4000  # 16 MB: fewer than one commit in a hundred pays for it, in ms
 _WRITER_CACHE_KB, _READER_CACHE_KB = 8000, 2000
@@ -71,6 +72,7 @@ class Database:
         self.path = place.check_file(path)
         self.folder = place.make_folder(self.path + ".d")
         self.in_turn = False
+        self._crowd = 0  # for how many turns it still counts as crowded
         self._owed = False  # what has to reach the disk although the turn did not begin so
         self._full = durability == "full"
         self._timeout_s = lock_timeout_s
@@ -143,6 +145,11 @@ class Database:
             self._turnstile.acquire(self._timeout_s)
             if _identity(self.path) != self._born:
                 raise StoreError(self._why_not())
+            if self._turnstile.waited:
+                self._turnstile.waited = False
+                self._crowd = _CROWD
+            elif self._crowd:
+                self._crowd -= 1
             full = durable and self._full
             if full is not self._synced:
                 # A script, because SQLite sets this while it compiles the statement: run from
@@ -219,6 +226,11 @@ class Database:
         if self._connection is not None and self._connection.in_transaction:
             with translate(self.path):
                 self._connection.rollback()
+
+    @property
+    def crowded(self) -> bool:
+        """Whether other processes have lately wanted turns."""
+        return self._crowd > 0
 
     def changed(self) -> bool:
         """Whether another connection has committed since the last call; True the first time.

@@ -37,6 +37,8 @@ class Return:
 class Applying:
     """The part of the memory store that writes into runs."""
 
+    crowded = False  # nobody else has it
+
     def __init__(self, jitter: Callable[[], float]) -> None:
         self.unfinished = 0  # runs that have not ended
         self.running = 0

@@ -41,6 +41,11 @@ class SqlStore(SqlSubmitting):
     _before = (0, 0)  # unfinished and running when the turn began
     _doubt = False  # whether what we believe to execute has to be compared with the rows
 
+    @property
+    def crowded(self) -> bool:
+        """Whether other processes have lately waited for turns."""
+        return self.db.crowded
+
     def serve(self, executor: str) -> None:
         """Get ready for runs of an executor, before the first is claimed."""
         self.lanes.serve(executor)

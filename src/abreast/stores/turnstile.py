@@ -38,6 +38,7 @@ class Turnstile:
                 'use "memory://" here, or WSL'
             )
         self.folder = folder
+        self.waited = False  # whether somebody had the turn or stood in line
         self._gate = self._lock = -1
         forget_in_forks(self)
 
@@ -55,6 +56,7 @@ class Turnstile:
                 flock(gate, LOCK_EX | LOCK_NB)
                 flock(lock, LOCK_EX | LOCK_NB)
             except BlockingIOError:
+                self.waited = True
                 if timeout_s is None:
                     flock(gate, LOCK_EX)
                     flock(lock, LOCK_EX)
