@@ -4,12 +4,13 @@ PYTHON ?= python3
 VENV ?= .venv
 DEMO_VENV ?= .venv-demo
 ARGS ?=
+CHAOS_SECONDS ?= 180
 
 PIP_INSTALL = -m pip --disable-pip-version-check --quiet install
 RUN = $(VENV)/bin/python -m
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types imports docs bench clean
+.PHONY: help demo test chaos check lint types imports docs bench clean
 
 help:  ## list the targets
 	@echo "make TARGET [PYTHON=python3.12] [ARGS='-k name']"
@@ -21,6 +22,9 @@ demo: $(DEMO_VENV)/.ready  ## show abreast at work: eight real tasks side by sid
 
 test: $(VENV)/.test  ## run all tests (ARGS goes to pytest)
 	@$(RUN) pytest $(ARGS)
+
+chaos: $(VENV)/.test  ## kill processes at random, for CHAOS_SECONDS=180: is anything lost?
+	@CHAOS_SECONDS=$(CHAOS_SECONDS) $(RUN) pytest -s tests/durable/test_chaos.py $(ARGS)
 
 check: lint types imports docs  ## lint, types, import rules, documentation
 

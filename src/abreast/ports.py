@@ -139,7 +139,9 @@ class Store(Protocol):
     next_at: float
     telling: bool
     to_stop: list[Run]
-    crowded: bool
+
+    @property
+    def crowded(self) -> bool: ...
 
     def serve(self, executor: str) -> None: ...
 

@@ -92,9 +92,9 @@ class SqliteMachine(StoreMachine):
         with self._step():
             changes = other.workers_here.leave(dead.worker, self.now, frozenset(begun))
             self.take_over(number, mine, begun, changes)
+            self.end_turn(other)
             self.stores[number] = self.open()
             self.prepare(self.stores[number])
-            self.end_turn(other)
 
     def take_over(self, number: int, mine: list[int], begun: list[int], changes: list) -> None:
         """The same for the model."""

@@ -53,6 +53,9 @@ class App(Registry, Submitting, Looking):
         of any process; a power cut may lose the last moments. Faster.
     logs : str or path, optional
         Folder for what runs print; beside the store by default.
+    retention : mapping, optional
+        Which ended runs workers remove: ``{"older_than": "30d", "keep": 1000,
+        "failed_older_than": "90d"}``; see :func:`abreast.interfaces.care.prune`. None: none.
     name : str, optional
         Shown by tools; the name of the file by default.
     """
@@ -64,6 +67,7 @@ class App(Registry, Submitting, Looking):
         codec: str = "json",
         durability: str = "full",
         logs: str | os.PathLike[str] | None = None,
+        retention: Mapping[str, Any] | None = None,
         name: str | None = None,
     ) -> None:
         if codec != "json":
@@ -75,6 +79,7 @@ class App(Registry, Submitting, Looking):
         self._url = None if url is None else app_node.absolute(url)
         self.codec = codec
         self.durability = durability
+        self.retention: Any = None if retention is None else _retention(retention)
         self.logs = None if logs is None else os.path.abspath(logs)
         self._name = name
         self._given = url
@@ -271,6 +276,19 @@ class App(Registry, Submitting, Looking):
     def __repr__(self) -> str:
         shown = self._given or self._url or "store not named yet"
         return f"<App {shown!r}: {len(self._tasks)} tasks>"
+
+
+def _retention(retention: Mapping[str, Any]) -> Any:
+    from . import app_options
+    from .care import Retention
+
+    known = ("older_than", "keep", "failed_older_than")
+    if not isinstance(retention, Mapping):
+        raise WrongType(
+            f"retention must be a mapping such as {{'older_than': '30d'}}, not {retention!r}"
+        )
+    app_options.check(retention, known, "retention")
+    return Retention(**retention)
 
 
 def _again(

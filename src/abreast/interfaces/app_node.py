@@ -148,13 +148,14 @@ class Node:
     def submit(self, runs: Sequence[Run], conn: Any = None) -> None:
         """Hand in new runs, parents before children; with ``conn`` inside its transaction."""
         if conn is not None:
-            submit_in = getattr(self.store, "submit_in", None)
-            if submit_in is None:
+            arrivals = getattr(self.store, "arrivals", None)
+            if arrivals is None:
                 raise UsageError(
                     "conn= writes the run into the same SQLite file as your data; "
                     f"the store {self.url!r} has no such file"
                 )
-            submit_in(conn, runs, self.now())
+            arrivals.check(conn, self.store.path, runs)
+            arrivals.write(conn, runs)
             return
         self.engine.submit(runs)
 

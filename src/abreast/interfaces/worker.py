@@ -15,7 +15,7 @@ from ..domain.model import Run, Task
 from ..domain.states import COMPLETED, RUNNING, Reason
 from ..engine.engine import Engine
 from ..engine.pool import Pool
-from ..errors import UsageError, WrongType
+from ..errors import StoreError, UsageError, WrongType
 from .late_executor import LateExecutor
 from .run_logs import Logs
 from .worker_peers import Peers
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("abreast")
 _EXECUTORS = ("thread", "coroutine", "process", "command")
+_TIDY_S = 60.0  # how often it looks whether old runs are to be removed
 _LEAVE_S = 5.0  # how long a worker waits for the ends of what it has killed
 
 
@@ -85,6 +86,7 @@ class Worker:
         self._peers: Peers | None = None
         self._started = False
         self._stop_asked = threading.Event()
+        self._closed = threading.Event()
         self._hurry = False
         self._made: dict[Task, Task] = {}
 
@@ -103,8 +105,21 @@ class Worker:
         self._add_executors()
         if self.auto:
             self._room.follow(self.engine, self._pool)
+        if self.app.retention is not None and not self._memory:
+            threading.Thread(target=self._tidy, name="abreast-tidy", daemon=True).start()
         self.engine.open()
         return self
+
+    def _tidy(self) -> None:
+        """Remove old runs from time to time, off the way of those that execute."""
+        from .care import prune_store, retention_due
+
+        while not self._closed.wait(_TIDY_S):
+            try:
+                if retention_due(self._store, self.engine):
+                    prune_store(self._store, self.engine, self.app.retention, sweep=False)
+            except StoreError as error:  # say, a backup is being made
+                _log.warning("old runs were not removed this time: %s", error)
 
     def run(self, once: bool = False) -> int:
         """Execute until a signal or :meth:`stop`; with ``once`` until nothing is left to do now.
@@ -180,13 +195,12 @@ class Worker:
         if not self._started:
             return
         self._started = False
+        self._closed.set()
         self._room.stop()
         self.engine.pause()
-        if not self._memory:
-            self.engine.post(lambda now: self._store.workers_here.say("draining") or ())
+        self._say("draining")
         if not self._wait_for_rest(self.drain):
-            if not self._memory:
-                self.engine.post(lambda now: self._store.workers_here.say("stopping") or ())
+            self._say("stopping")
             self.engine.stop_all(self._running, Reason.SHUTDOWN)
             self._hurry = False
             self._wait_for_rest(_LEAVE_S)
@@ -197,6 +211,15 @@ class Worker:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def _say(self, state: str) -> None:
+        """Let others know; a store in trouble must not keep the worker from leaving."""
+        if self._memory:
+            return
+        try:
+            self.engine.post(lambda now: self._store.workers_here.say(state) or ())
+        except StoreError as error:
+            _log.warning("worker %s cannot say that it is %s: %s", self.id, state, error)
 
     # -- parts ------------------------------------------------------------------------------
 
@@ -294,7 +317,10 @@ class Worker:
             return
         engine.close(1.0)
         assert self._peers is not None
-        self._peers.leave()
+        try:
+            self._peers.leave()
+        except StoreError as error:  # others will see that it is gone, and take over
+            _log.warning("worker %s cannot sign off: %s", self.id, error)
         self._store.close()
 
     def _only_one(self) -> int | None:

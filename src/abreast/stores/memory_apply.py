@@ -37,7 +37,10 @@ class Return:
 class Applying:
     """The part of the memory store that writes into runs."""
 
-    crowded = False  # nobody else has it
+    @property
+    def crowded(self) -> bool:
+        """Nobody else has it."""
+        return False
 
     def __init__(self, jitter: Callable[[], float]) -> None:
         self.unfinished = 0  # runs that have not ended

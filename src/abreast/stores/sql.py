@@ -39,6 +39,7 @@ class SqlStore(SqlSubmitting):
     """
 
     _before = (0, 0)  # unfinished and running when the turn began
+    _arrived = True  # whether there may be runs to take in
     _doubt = False  # whether what we believe to execute has to be compared with the rows
 
     @property
@@ -66,9 +67,17 @@ class SqlStore(SqlSubmitting):
             self.epoch.heed()
             self._next_id, self._linked, self._ahead = 0, None, True
             self.claims.look_for_asked()
+            self._arrived = True
         if self._again:
             again, self._again = self._again, []
             self.unclaim(again, 0.0, [])
+
+    def look_for_arrivals(self, now: float, changes: list[Change]) -> None:
+        """Take in runs that came with transactions of others."""
+        if self._arrived:
+            self._arrived = False
+            self.open(True)
+            self.arrivals.take_in(now, changes)
 
     def end_turn(self) -> None:
         """Commit what the verbs of this turn have done; nothing when there was nothing to do."""
@@ -118,6 +127,7 @@ class SqlStore(SqlSubmitting):
         if not self.lanes.more:
             return []
         self.open(False)
+        self.look_for_arrivals(now, self.aside)
         taken = self.claims.take(executors, slots, now, like)
         self.running += len(taken)
         return taken

@@ -141,6 +141,16 @@ class Rows(Records):
         """Write a changed record when the turn ends."""
         self._dirty[run.id] = run
 
+    def insertion(self, run: Run, task: int) -> tuple[str, tuple[Any, ...]]:
+        """The statement that writes a new run, for a connection that is not ours."""
+        return _INSERT, self._insert_row(run, task)
+
+    def forget(self, runs: Iterable[Run]) -> None:
+        """Let go of records whose rows were removed."""
+        for run in runs:
+            self.known.pop(run.id, None)
+            self._dirty.pop(run.id, None)
+
     def withdraw(self, run: Run) -> None:
         """Forget a new run that is not to be made after all."""
         if run in self._inserts:
@@ -198,13 +208,13 @@ class Rows(Records):
             self.dirty_flows[flow.run.id] = flow
             self._flows[flow.run.id] = flow
 
-    def _insert_row(self, run: Run) -> tuple[Any, ...]:
+    def _insert_row(self, run: Run, task: int | None = None) -> tuple[Any, ...]:
         flow = run.flow.run.id if run.flow is not None and run.flow.run is not None else None
         extra = run.extra
         lane: SqlLane | None = run.lane
         return (
             run.id,
-            self.task_id(run.task),
+            self.task_id(run.task) if task is None else task,
             NUMBERS[run.state],
             None if lane is None else lane.id,
             0 if extra is None else extra.turn,

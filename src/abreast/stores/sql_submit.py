@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from ..domain import decide, graph
-from ..domain.model import Change, Run
+from ..domain.model import Change, Run, Task
 from ..domain.states import BLOCKED, PENDING, State
 from ..errors import Busy, UnknownRun
+from .database import Database
+from .sql_arrivals import Arrivals
+from .sql_records import Values
 from .sql_unique import SqlMeeting
 
 
@@ -16,14 +20,28 @@ class SqlSubmitting(SqlMeeting):
 
     _next_id = 0  # 0: to be read
 
+    def __init__(
+        self,
+        db: Database,
+        jitter: Callable[[], float],
+        values: Values,
+        task_of: Callable[[str, Mapping[str, Any] | None], Task | None],
+        keep: bool = False,
+    ) -> None:
+        super().__init__(db, jitter, values, task_of, keep)
+        self.arrivals = Arrivals(self)
+
     def submit(self, runs: Sequence[Run], now: float) -> list[Change]:
         """Take in new runs, parents before children where both are new.
 
         A run with the id 0 gets one. Raises like the memory store.
         """
         self.open(True)
-        changes = self._begun()
-        alone = len(runs) == 1
+        return self._begun() + self.take_in_all(runs, now, alone=len(runs) == 1)
+
+    def take_in_all(self, runs: Sequence[Run], now: float, alone: bool) -> list[Change]:
+        """Take in new runs; ``alone``: what refuses one is raised, and not recorded."""
+        changes: list[Change] = []
         linked, special = self._look_over(runs, alone)
         if linked:
             self._measure(runs)
@@ -50,7 +68,7 @@ class SqlSubmitting(SqlMeeting):
         rows = self.rows
         for run in runs:
             if run.id == 0:
-                run.id = self._new_id()
+                run.id = self.new_id()
             task, flow = run.task, run.flow
             if run.after:
                 linked = True
@@ -137,8 +155,8 @@ class SqlSubmitting(SqlMeeting):
             if run.state is PENDING and run.lane is not None:
                 self.lanes.moved_forward(run)
 
-    def _new_id(self) -> int:
-        """The next id. The counter is only written when the newest run is pruned."""
+    def new_id(self) -> int:
+        """Return the next id. The counter is only written when the newest run is pruned."""
         if self._next_id == 0:
             self.rows.flush()
             newest, pruned = self.db.execute(

@@ -110,6 +110,9 @@ CREATE TABLE units (
 CREATE INDEX units_until ON units (until) WHERE until IS NOT NULL;
 CREATE INDEX units_key ON units (key);
 
+-- runs that came with a transaction of the user's own, to be taken in by the next turn
+CREATE TABLE arrivals (run INTEGER PRIMARY KEY);
+
 -- known work: which run another submit of the same would meet
 CREATE TABLE uniques (name TEXT PRIMARY KEY, run INTEGER NOT NULL, until REAL) WITHOUT ROWID;
 
