@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import shutil
 import sqlite3
 import tempfile
 from collections.abc import Sequence
 from contextlib import closing
+from functools import cache
 from typing import Any
 
 from hypothesis import HealthCheck, settings
@@ -50,6 +52,7 @@ class SqliteMachine(StoreMachine):
     def make_stores(self) -> Sequence[SqliteStore]:
         self.folder = tempfile.mkdtemp(dir="/dev/shm" if os.path.isdir("/dev/shm") else None)
         self.path = os.path.join(self.folder, "s.db")
+        shutil.copyfile(empty(), self.path)  # a new one takes as long as a hundred steps
         stores = [self.open(), self.open()]
         self.look = look_only(stores[0].path)
         return stores
@@ -152,6 +155,15 @@ class SqliteMachine(StoreMachine):
             for store in self.stores:
                 kill(store)
             shutil.rmtree(self.folder)
+
+
+@cache
+def empty() -> str:
+    """The file of a store without runs."""
+    path = os.path.join(tempfile.mkdtemp(), "empty.db")
+    atexit.register(shutil.rmtree, os.path.dirname(path))
+    SqliteStore(path, lambda: 0.5, durability="normal").close()
+    return path
 
 
 def kill(store: SqliteStore) -> None:

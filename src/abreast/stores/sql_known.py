@@ -82,6 +82,7 @@ class KnownLanes:
         self._by_claims: dict[tuple[int, tuple[Claim, ...]], SqlLane] = {}
         self._keys: dict[tuple[str, float], SqlKey] = {}
         self._keys_by_id: dict[int, SqlKey] = {}
+        self._unkeyed: dict[Task, SqlLane] = {}  # of tasks whose runs ask for nothing
         self._makers: dict[Task, Keys] = {}
         self._templates: dict[Task, Template] = {}  # of fair_by
         self._ready: dict[str, list[Entry]] = {}  # awake lanes by executor, once they are read
@@ -100,6 +101,7 @@ class KnownLanes:
         self.stale()
         self._lanes.clear()
         self._by_claims.clear()
+        self._unkeyed.clear()
         self._keys.clear()
         self._keys_by_id.clear()
         self._left.clear()
@@ -115,6 +117,7 @@ class KnownLanes:
 
     def drop(self, lanes: Iterable[int], keys: Iterable[int]) -> None:
         """Forget lanes without runs and keys without lanes, whose rows are gone."""
+        self._unkeyed.clear()
         for id in lanes:
             lane = self._lanes.pop(id, None)
             if lane is not None:
@@ -137,6 +140,10 @@ class KnownLanes:
     def lane_of(self, run: Run) -> SqlLane:
         """The lane for a run's task and claims, made when it is the first."""
         task = run.task
+        if not task.keyed:
+            known = self._unkeyed.get(task)
+            if known is not None:
+                return known
         claims: tuple[Claim, ...] = ()
         if task.limits:
             maker = self._makers.get(task)
@@ -171,6 +178,8 @@ class KnownLanes:
             else:
                 lane = self._known(row[0], number, claims)
         lane.learn(task)
+        if not task.keyed:
+            self._unkeyed[task] = lane
         if lane.fair:
             run.extra = run.extra or Extra()
             run.extra.fair = self._value_of(run)
