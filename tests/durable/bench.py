@@ -7,6 +7,7 @@ import select
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +17,7 @@ from tests.durable import jobs
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE_S = 30.0
+_PACE = threading.Event()  # never set: what is looked at is in other processes
 
 
 def eventually(what: Callable[[], Any], within_s: float = PATIENCE_S) -> Any:
@@ -23,7 +25,7 @@ def eventually(what: Callable[[], Any], within_s: float = PATIENCE_S) -> Any:
     end = time.monotonic() + within_s
     while not (answer := what()):
         assert time.monotonic() < end, f"not within {within_s:g} s"
-        time.sleep(0.005)  # until the next look
+        _PACE.wait(0.005)
     return answer
 
 

@@ -8,6 +8,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
 from contextlib import closing
@@ -21,6 +22,7 @@ WORKERS = ["process", "thread", "process"]
 SUBMITTERS = 2
 DRAIN_S = 60.0  # for what is left when the killing has ended
 _LEAVE_S = 20.0
+_PACE = threading.Event()  # never set; time between two deaths, or two looks at the store
 
 # Every end of a run is counted by the database itself, whoever writes it.
 _AUDIT = """
@@ -96,7 +98,7 @@ class Chaos:
         """Kill for so long; whoever dies is started again."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
-            time.sleep(self._choice.uniform(0.05, 0.5))  # between two deaths
+            _PACE.wait(self._choice.uniform(0.05, 0.5))
             kind = "worker" if self._choice.random() < 0.75 else "submitter"
             self._kill(self._choice.choice([role for role in self._live if kind in role]))
             self._look_after()
@@ -143,7 +145,7 @@ class Chaos:
         end = time.monotonic() + DRAIN_S
         while (left := self._unfinished()) and time.monotonic() < end:
             self._look_after()
-            time.sleep(0.1)  # until the next look
+            _PACE.wait(0.1)
         if left:
             self.trouble.append(f"{left} runs have not ended {DRAIN_S:g} s after the last kill")
         for process in self._live.values():
@@ -168,16 +170,21 @@ class Chaos:
 
     def survivors(self) -> list[str]:
         """Processes of ours that outlived all workers."""
-        mark = str(self.folder)
         found = []
-        for process in psutil.process_iter(["pid", "cmdline"]):
-            try:
-                ours = process.environ().get("CHAOS_FOLDER") == mark
-            except psutil.Error:
-                continue
-            if ours and process.status() != psutil.STATUS_ZOMBIE:
+        for process in psutil.process_iter(["cmdline"]):
+            # not by their environment: where a process shows a title, that is overwritten
+            if process.pid != os.getpid() and self._holds_files(process.pid):
                 found.append(f"process {process.pid} still lives: {process.info['cmdline']}")
         return found
+
+    def _holds_files(self, pid: int) -> bool:
+        try:
+            return any(
+                os.readlink(path).startswith(f"{self.folder}/")
+                for path in Path(f"/proc/{pid}/fd").iterdir()
+            )
+        except OSError:  # it has ended meanwhile, or is somebody else's
+            return False
 
     # -- what it left ---------------------------------------------------------------------------
 

@@ -187,7 +187,6 @@ def test_needs_nobody_can_meet(bench: Bench, what: str) -> None:
         assert big.state == "pending"
 
 
-@pytest.mark.xfail(reason="why() does not look at needs yet")
 def test_a_run_names_the_needs_it_waits_for(bench: Bench) -> None:
     big = bench.app.submit("needs_gpu")
     with bench.app.worker(1, "thread"):

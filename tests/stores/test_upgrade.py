@@ -113,7 +113,7 @@ def tables(path: Path, like: dict[str, list[object]] | None = None) -> dict[str,
             )
         ]
         return {
-            name: connection.execute(f"SELECT * FROM {name} ORDER BY 1, 2").fetchall()
+            name: connection.execute(f"SELECT * FROM {name} ORDER BY 1").fetchall()
             for name in (names if like is None else like)
         }
 
@@ -122,7 +122,7 @@ def test_all_versions_lead_to_the_same_tables(tmp_path: Path) -> None:
     def schema(path: Path) -> list[tuple[str, ...]]:
         with closing(sqlite3.connect(path)) as connection:
             return connection.execute(
-                "SELECT type, name, sql FROM sqlite_schema ORDER BY 2"
+                "SELECT type, name, sql FROM sqlite_schema ORDER BY name"
             ).fetchall()
 
     found = []

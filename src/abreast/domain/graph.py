@@ -9,7 +9,7 @@ from .model import Run
 from .states import ENDED
 
 _CONTAINERS = (list, tuple, set, frozenset, dict)
-_ANCESTORS_AT_MOST = 64  # how far one addition to a running graph corrects paths upward
+ANCESTORS_AT_MOST = 64  # how far one addition to a running graph corrects paths upward
 
 
 def runs_in(value: Any) -> Iterator[Run]:
@@ -130,7 +130,7 @@ def correct_ancestors(runs: Sequence[Run]) -> list[Run]:
     Returns the runs whose path has grown.
     """
     grown = [parent for run in runs for parent in run.after if parent.state not in ENDED]
-    left = _ANCESTORS_AT_MOST * len(runs)
+    left = ANCESTORS_AT_MOST * len(runs)
     stack = list(grown)
     while stack and left:
         left -= 1

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import select
+import signal
 import socket
 import threading
 from typing import Any
@@ -44,6 +46,22 @@ class Child:
         self.attempt = attempt
         attempt.handle = self
         attempt.pid = self.pid
+
+    def end_by_force(self) -> None:
+        """Kill it and its group, when there is no nursery that could."""
+        pid = self.pid
+        try:
+            if pid is not None and os.getsid(pid) == pid:  # still it: children lead sessions
+                os.killpg(pid, signal.SIGKILL)
+        except OSError:
+            pass  # it is gone
+
+    def wait_for_end(self, timeout_s: float) -> None:
+        """Wait until its end of the socket is closed, which the kernel does when it has ended."""
+        poll = select.poll()
+        # only the end: what it has answered stays to be read
+        poll.register(self.sock, select.POLLRDHUP if hasattr(select, "POLLRDHUP") else 0)
+        poll.poll(timeout_s * 1000)
 
     def hear_output(self, ended: Attempt | None = None) -> bool:
         """Read once what it has printed. False: nothing is there, now or ever.

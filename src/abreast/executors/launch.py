@@ -53,7 +53,10 @@ class NurseryLine:
                 env={**os.environ, wire.MARK: self.mark},
             )
         settings = pickle.dumps((sys.path, sys.argv, titles, heirloom), 5)
-        self.sock.sendall(wire.frame(0, settings))
+        try:
+            self.sock.sendall(wire.frame(0, settings))
+        except OSError:
+            pass  # it was killed already, which its socket will tell
         self.sock.setblocking(False)
         self._unsent: deque[tuple[bytes, tuple[int, ...]]] = deque()
         self._news = bytearray()

@@ -312,6 +312,9 @@ class Pool:
         how = describe_exit(nursery.process.returncode)
         lost = list(self._brood.children.values())
         for child in lost:
+            child.end_by_force()
+        for child in lost:
+            child.wait_for_end(_CLOSE_S)
             text = f"killed with all others when the nursery process was lost ({how})"
             self._ended(child, Crashed(_crash_text(child, text)))
 

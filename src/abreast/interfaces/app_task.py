@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from ..errors import WrongType
+from ..errors import UsageError, WrongType
 from . import app_options
 from .tasks import TaskFunction
 
@@ -70,6 +70,10 @@ class AppTask(TaskFunction):
         ``conn``, an open ``sqlite3`` connection to the store's file: the run exists exactly when
         the caller's transaction on it commits.
         """
+        if "needs" in options:  # a line of waiting runs has the needs of its task
+            raise UsageError(
+                f"task {self.name!r}: needs= is said with the task: @app.task(needs={{...}})"
+            )
         app_options.check(
             options, app_options.POLICY | app_options.ONCE, f"task {self.name!r}: with_options"
         )

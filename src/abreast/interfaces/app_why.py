@@ -64,6 +64,9 @@ def _what_holds_it(node: Node, run: Run) -> str:
         return f"limit {usage.key!r} has no room; held by {by}"
     if not node.live and not node.store.workers():
         return "it may start, but no worker is alive; start one with 'abreast worker'"
+    if run.task.needs:
+        needs = ", ".join(f"{amount:g} of {name!r}" for name, amount in run.task.needs.items())
+        return f"it may start and waits for a worker with a free slot and {needs}"
     return "it may start and waits for a worker with a free slot"
 
 

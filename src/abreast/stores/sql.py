@@ -137,6 +137,8 @@ class SqlStore(SqlSubmitting):
         does not count."""
         self.open(False)
         for run in runs:
+            if not self.claims.look_at(run):
+                continue
             if self.telling:
                 changes.append(Change(run, RUNNING, PENDING, now, run.attempt))
             self.running -= 1
@@ -189,8 +191,8 @@ class SqlStore(SqlSubmitting):
         if attempt.pid is not None and run.extra is not None:
             run.extra.pid = attempt.pid
         if attempt.outcome is not OK or attempt.stop is not None:
-            self.claims.look_at(run)
-            self.end(attempt, now, jitter, changes)
+            if self.claims.look_at(run):
+                self.end(attempt, now, jitter, changes)
             return
         change = decide.settle(run, attempt, now, 0.0)
         if attempt.started is not None:

@@ -283,7 +283,7 @@ class Claims:
                 attempt.run.crashes = row[0]  # a turn that was undone may have counted this one
                 kept.append(attempt)
             else:
-                store.rows.running.pop(attempt.run.id, None)
+                self._lose(attempt.run)
         return kept
 
     # -- wishes of others -------------------------------------------------------------------
@@ -297,14 +297,27 @@ class Claims:
         else:
             store.work = True  # its worker is rung
 
-    def look_at(self, run: Run) -> None:
-        """Read whether somebody has asked a run to end that is about to be tried again."""
-        if run.asked is None:
-            row = self._store.db.execute(
-                "SELECT asked FROM runs WHERE id=? AND asked IS NOT NULL", (run.id,)
-            ).fetchone()
-            if row is not None:
-                run.asked = Reason(row[0])
+    def look_at(self, run: Run) -> bool:
+        """Read what others have written of a run that is about to be tried again: that it is to
+        end, that more comes after it. False: it is executed here no more (the fence)."""
+        worker = run.extra.worker if run.extra is not None else None
+        row = self._store.db.execute(
+            "SELECT asked, path FROM runs WHERE id=? AND state=3 AND attempt=? AND worker IS ?",
+            (run.id, run.attempt, worker),
+        ).fetchone()
+        if row is None:
+            self._lose(run)
+            return False
+        if row[0] is not None and run.asked is None:
+            run.asked = Reason(row[0])
+        run.path = max(run.path, -row[1])
+        return True
+
+    def _lose(self, run: Run) -> None:
+        """A run was given to somebody else."""
+        self._store.rows.running.pop(run.id, None)
+        self._store.running -= 1
+        self._store.unfinished -= 1
 
     def look_for_asked(self) -> None:
         """Others have written: have they asked one of our runs to end?"""

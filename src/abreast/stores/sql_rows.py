@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 _INSERT = """INSERT INTO runs (id, task, state, lane, turn, rank, path, created, ready, due,
     missing, flow, label, fair, needy, wall, args, extra)
     VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"""
-_UPDATE = """UPDATE runs SET state=?, reason=?, lane=?, turn=?, rank=?, path=?, ready=?, due=?,
-    started=?, ended=?, attempt=?, crashes=?, missing=?, worker=?, pid=?, asked=?, wall=?, value=?,
-    error=?, extra=?, fair=? WHERE id=?"""
+_UPDATE = """UPDATE runs SET state=?, reason=?, lane=?, turn=?, rank=?, path=min(path,?), ready=?,
+    due=?, started=?, ended=?, attempt=?, crashes=?, missing=?, worker=?, pid=?, asked=?, wall=?,
+    value=?, error=?, extra=?, fair=? WHERE id=?"""
 _COMPLETE = """UPDATE runs SET state=4, ended=?, started=?, value=?, pid=?, asked=NULL
     WHERE id=? AND state=3 AND attempt=?"""
 _MANY = 500  # ids in one statement

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ..domain import decide, graph
 from ..domain.model import Change, Run, Task
-from ..domain.states import BLOCKED, PENDING, State
+from ..domain.states import BLOCKED, NOT_STARTED, PENDING, State
 from ..errors import Busy, UnknownRun
 from .database import Database
 from .sql_arrivals import Arrivals
@@ -148,12 +149,32 @@ class SqlSubmitting(SqlMeeting):
         """Give every run its longest remaining path, and those it comes after."""
         graph.measure_paths(runs)
         new = set(runs)
+        if not self.rows.keep:
+            self._find_ancestors(new)
         for run in dict.fromkeys(graph.correct_ancestors(runs)):
             if run in new:
                 continue
             self.rows.touch(run)
             if run.state is PENDING and run.lane is not None:
                 self.lanes.moved_forward(run)
+
+    def _find_ancestors(self, new: set[Run]) -> None:
+        """Let the records of runs that were there before know what they come after themselves."""
+        level = {parent for run in new for parent in run.after} - new
+        left = graph.ANCESTORS_AT_MOST * len(new)
+        while left > 0 and (waiting := {r.id: r for r in level if r.state in NOT_STARTED}):
+            left -= len(waiting)
+            self.flush()
+            above: dict[int, list[int]] = {}
+            for child, parent in self.db.execute(
+                "SELECT child, parent FROM edges WHERE child IN (SELECT value FROM json_each(?))",
+                (json.dumps(list(waiting)),),
+            ).fetchall():
+                above.setdefault(child, []).append(parent)
+            level = set()
+            for child, parents in above.items():
+                waiting[child].after = tuple(self.rows.get(parents))
+                level.update(waiting[child].after)
 
     def new_id(self) -> int:
         """Return the next id. The counter is only written when the newest run is pruned."""

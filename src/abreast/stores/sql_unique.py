@@ -55,7 +55,8 @@ class SqlMeeting(SqlApplying):
     def _uncount(self, run: Run) -> None:
         flow = flows.above(run)
         if flow is not None:
-            flow.total -= 1
+            if flows.uncounted(flow):
+                self._ending.append(flow)
             self.rows.touch_flow(flow)
 
     def is_taken(

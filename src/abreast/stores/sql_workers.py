@@ -8,7 +8,6 @@ from ..domain import decide
 from ..domain.model import CRASHED, STOPPED, Attempt, Change, Run
 from ..domain.states import Reason
 from ..errors import Crashed
-from .sql_records import COLUMNS
 
 if TYPE_CHECKING:
     from collections.abc import Container
@@ -84,16 +83,17 @@ class Workers:
         if row is None or row[0] == "gone":
             return changes  # somebody else was faster
         store.flush()
-        for found in store.db.execute(
-            f"SELECT {COLUMNS} FROM runs WHERE state=3 AND worker=? ORDER BY id", (id,)
-        ).fetchall():
-            run = store.rows.take_in(found)
-            store.running += 1  # as if it had been ours
-            store.unfinished += 1
+        runs = store.rows.select("state=3 AND worker=? ORDER BY id", (id,))
+        store.running += len(runs)  # as if they had been ours
+        store.unfinished += len(runs)
+        for run in runs:
             if run.id in begun:
                 self._end(run, row[0] == "stopping", id, now, changes)
-            else:
+        store.end_flows(now, changes)
+        for run in runs:
+            if run.id not in begun:
                 self._return(run, now, changes)
+        store.end_flows(now, changes)
         for key, cost in store.db.execute(
             "DELETE FROM units WHERE worker=? AND until IS NULL RETURNING key, cost", (id,)
         ).fetchall():

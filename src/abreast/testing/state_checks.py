@@ -152,7 +152,7 @@ def row_of(run: Run) -> Row:
         "ready": run.ready if run.state is PENDING and extra.flow is None else None,
         "asked": run.asked if run.state is RUNNING else None,
         "path": run.path if waits else None,
-        "fair": (extra.fair, extra.turn) if run.state is PENDING else None,
+        "fair": extra.fair if run.state is PENDING else None,
     }
 
 

@@ -306,8 +306,14 @@ class StoreMachine(RuleBasedStateMachine):
             mine: list[Change] = []
             wish: list[Change] = []
             self.model.unclaimed(id)
-            self.stores[owner].unclaim([run], self.now, mine)
-            self.model.store.unclaim([self.model.runs[id]], self.now, wish)
+            for store, record, changes in (
+                (self.stores[owner], run, mine),
+                (self.model.store, self.model.runs[id], wish),
+            ):
+                store.unclaim([record], self.now, changes)
+                if record.asked is not None:  # as the engine does
+                    reason, record.asked = record.asked, None
+                    changes += store.cancel([record], reason, self.now)
             self._compare(mine, wish)
             self.end_turn(self.stores[owner])
 
@@ -381,7 +387,7 @@ class StoreMachine(RuleBasedStateMachine):
         return _Step(self)
 
     def _compare(self, mine: Sequence[Change], wish: Sequence[Change]) -> None:
-        assert told(mine) == told(wish)
+        assert told(mine) == told(wish), (told(mine), told(wish))
         self.model.note(wish, self.now)
 
     def _in_vain(
