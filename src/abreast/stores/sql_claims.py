@@ -276,11 +276,15 @@ class Claims:
         kept = []
         for attempt in attempts:
             row = store.db.execute(
-                "SELECT crashes FROM runs WHERE id=? AND state=3 AND attempt=? AND worker IS ?",
+                "SELECT crashes, extra FROM runs "
+                "WHERE id=? AND state=3 AND attempt=? AND worker IS ?",
                 (attempt.run.id, attempt.number, store.worker),
             ).fetchone()
             if row is not None:
                 attempt.run.crashes = row[0]  # a turn that was undone may have counted this one
+                if attempt.run.extra is not None:
+                    extra = {} if row[1] is None else store.rows.values.from_row(row[1])
+                    attempt.run.extra.backoffs = extra.get("backoffs", 0)
                 kept.append(attempt)
             else:
                 self._lose(attempt.run)
