@@ -16,6 +16,8 @@ extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 source_suffix = {".md": "markdown"}
 exclude_patterns = ["_build"]
 nitpicky = False
+# docstrings name types in plain words, some of which several attributes have as their name
+suppress_warnings = ["ref.python"]
 
 myst_heading_anchors = 3
 napoleon_google_docstring = False

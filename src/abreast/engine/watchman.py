@@ -29,7 +29,9 @@ class Watchman:
         self._poll = select.poll()
         self._ears: dict[int, Callable[[], Any]] = {}
         self._calls: list[tuple[float, int, Callable[[], Any]]] = []
-        self._bell, self._rope = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        self._bell, self._rope = os.pipe()  # not inherited by programs that are started
+        for end in (self._bell, self._rope):
+            os.set_blocking(end, False)
         self._poll.register(self._bell, select.POLLIN)
         self._rung = False
         self._stopped = False

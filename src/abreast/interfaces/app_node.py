@@ -291,7 +291,7 @@ def open_node(url: str, task_of: TaskOf, durability: str = "full", logs: str | N
     store = SqliteStore(path, wiring.jitter, durability=durability, task_of=task_of)
     if logs is not None:
         store.log_folder = logs
-    engine = Engine(store, SystemClock())
+    engine = Engine(store, SystemClock(through_sleep=True))
     node = Node(url, store, engine, live=False, watch=Watch(store))
     with _LOCK:
         _OPEN.setdefault(url, node)

@@ -240,7 +240,7 @@ class Worker:
             watchmen.append(Watchman(attend, clock))
             return watchmen[0]
 
-        self.engine = Engine(store, SystemClock(), sentry=sentry)
+        self.engine = Engine(store, SystemClock(through_sleep=True), sentry=sentry)
         self._peers = Peers(self.engine, store, watchmen[0])
         names = None if self._only is None else ",".join(sorted(self._only))
         self.id = self._peers.enter(self.app.name, socket.gethostname(), self.concurrency, names)

@@ -35,6 +35,7 @@ class Claims:
         self._armed: dict[int, list[tuple[int, SqlKey, float]]] = {}  # units of rates, by run
         self._taken: list[Run] = []  # in this turn
         self._given_up: list[Run] = []
+        self._asked: list[Run] = []
 
     # -- the next to start ------------------------------------------------------------------
 
@@ -254,12 +255,17 @@ class Claims:
         """The claims of this turn, and those that it gave up, are on record."""
         self._taken.clear()
         self._given_up.clear()
+        self._asked.clear()
 
     def undo(self) -> list[Run]:
         """Nothing of them is. Return runs that are to be given up again, as they are claimed."""
         running = self._store.rows.running
-        taken, again = self._taken, self._given_up
-        self._taken, self._given_up = [], []
+        taken, again, asked = self._taken, self._given_up, self._asked
+        self._taken, self._given_up, self._asked = [], [], []
+        for run in asked:
+            run.asked = None
+            if run in self._store.to_stop:
+                self._store.to_stop.remove(run)
         for run in again:
             run.state = RUNNING
             run.attempt += 1
@@ -298,6 +304,7 @@ class Claims:
         store.db.execute("UPDATE runs SET asked=? WHERE id=?", (run.asked, run.id))
         if run.id in store.rows.running:
             store.to_stop.append(run)
+            self._asked.append(run)
         else:
             store.work = True  # its worker is rung
 
@@ -305,6 +312,7 @@ class Claims:
         """Read what others have written of a run that is about to be tried again: that it is to
         end, that more comes after it. False: it is executed here no more (the fence)."""
         worker = run.extra.worker if run.extra is not None else None
+        self._store.rows.write(run)
         row = self._store.db.execute(
             "SELECT asked, path FROM runs WHERE id=? AND state=3 AND attempt=? AND worker IS ?",
             (run.id, run.attempt, worker),
@@ -314,7 +322,7 @@ class Claims:
             return False
         if row[0] is not None and run.asked is None:
             run.asked = Reason(row[0])
-        run.path = max(run.path, -row[1])
+        run.path = -row[1]
         return True
 
     def _lose(self, run: Run) -> None:

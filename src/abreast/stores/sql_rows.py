@@ -198,6 +198,11 @@ class Rows(Records):
                 ],
             )
 
+    def write(self, run: Run) -> None:
+        """Write what is to be written, if it concerns this record."""
+        if run.id in self._dirty:
+            self.flush()
+
     def touch_call(self, run: Run) -> None:
         """Write changed arguments when the turn ends."""
         self._calls[run.id] = run
