@@ -1,4 +1,4 @@
-"""Every verb in every order: the memory store, and two SQLite stores that take turns on one file."""
+"""Every verb in every order: the memory store, and two SQLite stores taking turns on one file."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 import shutil
 import sqlite3
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from functools import cache
 from typing import Any
@@ -18,15 +18,16 @@ from hypothesis.stateful import precondition, rule
 
 from abreast.domain import decide
 from abreast.domain.limits import Usage
-from abreast.domain.model import CRASHED, Attempt, Run
-from abreast.errors import Crashed
+from abreast.domain.model import Attempt, Change, Run
 from abreast.stores.leftovers import Files, look_only
 from abreast.stores.memory import MemoryStore
 from abreast.stores.sql_care import Pruner, Rule
 from abreast.stores.sql_check import Checker
+from abreast.stores.sql_rows import Lost
 from abreast.stores.sqlite import SqliteStore
 from abreast.testing.state_checks import told
-from abreast.testing.state_machine import StoreMachine, picks, who
+from abreast.testing.state_inputs import attempt_of, picks, who
+from abreast.testing.state_machine import StoreMachine
 
 BOUNDED = settings(
     max_examples=60,
@@ -39,6 +40,8 @@ BOUNDED = settings(
 
 class MemoryMachine(StoreMachine):
     """The memory store: whether equal verbs have equal effects, and the promises."""
+
+    can_fail = False
 
     def make_stores(self) -> Sequence[MemoryStore]:
         return [MemoryStore(lambda: 0.5)]
@@ -85,32 +88,59 @@ class SqliteMachine(StoreMachine):
             assert not found, found
 
     @precondition(lambda self: self.model.runs)
-    @rule(by=who, begun=st.lists(picks, max_size=3))
-    def die(self, by: int, begun: list[int]) -> None:
-        """A worker is killed; the other one takes over what it executed."""
+    @rule(by=who, begun=st.lists(picks, max_size=3), last=st.sampled_from([None, "ok", "error"]))
+    def die(self, by: int, begun: list[int], last: str | None) -> None:
+        """A worker is killed; the other one takes over what it executed. Should it have been taken
+        for dead by mistake, it can write nothing any more (``last`` words)."""
         number = by % 2
         mine = sorted(id for id, (owner, _) in self.claimed.items() if owner == number)
         begun = sorted({mine[-1 - pick % len(mine)] for pick in begun}) if mine else []
         dead, other = self.stores[number], self.stores[1 - number]
-        kill(dead)
+        records = [self.claimed[id][1] for id in mine]
+        self._in_vain(
+            other, lambda: other.workers_here.leave(dead.worker, self.now, frozenset(begun))
+        )
+        if last is None:
+            kill(dead)
         with self._step():
             changes = other.workers_here.leave(dead.worker, self.now, frozenset(begun))
             self.take_over(number, mine, begun, changes)
             self.end_turn(other)
+            if last is not None:
+                self.hear(dead, [attempt_of(run, last, None, self.now) for run in records])
+                kill(dead)
             self.stores[number] = self.open()
             self.prepare(self.stores[number])
 
-    def take_over(self, number: int, mine: list[int], begun: list[int], changes: list) -> None:
+    def hear(self, zombie: SqliteStore, attempts: list[Attempt]) -> None:
+        """Let a worker report runs that are not its own any more."""
+        changes: list[Change] = []
+        zombie.unclaim([attempt.run for attempt in attempts[1:]], self.now, changes)
+        zombie.end_turn()
+        try:
+            zombie.settle(attempts[:1], self.now, changes)
+            zombie.end_turn()
+        except Lost:
+            zombie.undo_turn(attempts)
+            changes.clear()
+            zombie.settle(attempts, self.now, changes)
+            zombie.end_turn()
+        assert not changes, f"a worker that counts as dead has written {changes}"
+
+    def take_over(
+        self, number: int, mine: list[int], begun: list[int], changes: list[Change]
+    ) -> None:
         """The same for the model."""
         model, wish = self.model.store, []
-        attempts = []
-        for id in begun:
-            run = self.model.runs[id]
-            attempt = Attempt(run, run.attempt, (), {}, None)
-            attempt.ended, attempt.stop, attempt.outcome = self.now, run.asked, CRASHED
-            attempt.error = Crashed("died")
-            attempts.append(attempt)
-        model.settle(attempts, self.now, wish)
+
+        def crashed() -> Iterator[Attempt]:  # one may ask the next one to end
+            for id in begun:
+                run = self.model.runs[id]
+                attempt = attempt_of(run, "crash", None, self.now)
+                attempt.stop = run.asked
+                yield attempt
+
+        model.settle(crashed(), self.now, wish)
         for id in mine:
             run = self.model.runs[id]
             del self.claimed[id]

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from ..domain.adaptive import units
 from ..domain.decide import rank
-from ..domain.limits import Usage, blocked_on, cost_of
+from ..domain.limits import Usage, blocked_on
 from ..domain.model import Attempt, Extra, Flow, Run, Task
 from ..domain.states import PENDING, RUNNING, Reason
 from .sql_records import COLUMNS
@@ -112,7 +113,7 @@ class Claims:
             cursor = store.db.execute(_TAKE, (now, worker, lane.id, *bound, count))
         rows = cursor.fetchall()
         if len(rows) > 1:
-            rows.sort(key=_place_of)
+            rows.sort(key=itemgetter(26, 23, 0))
         runs = []
         running = store.rows.running
         for row in rows:
@@ -195,8 +196,8 @@ class Claims:
     def give_up(self, run: Run) -> None:
         """A claimed run was never begun: its units of rates return at once."""
         store = self._store
-        store.rows.running.pop(run.id, None)
-        self._given_up.append(run)
+        if store.rows.running.pop(run.id, None) is not None:  # else it was a dead worker's
+            self._given_up.append(run)
         for id, key, cost in self._armed.pop(run.id, ()):
             if store.db.execute("DELETE FROM units WHERE id=?", (id,)).rowcount:
                 store.lanes.return_units(key, cost)
@@ -268,6 +269,7 @@ class Claims:
                 self._store.to_stop.remove(run)
         for run in again:
             run.state = RUNNING
+            run.reason = run.ended = run.error = run.trace = None
             run.attempt += 1
             running[run.id] = run
         for run in taken:
@@ -379,21 +381,19 @@ class Claims:
 
     def stuck(self, abandoned: list[Run]) -> list[tuple[Run, SqlKey, Run]]:
         """Pending runs whose key is held by abandoned threads only: run, key, holder."""
-        store = self._store
-        found = []
-        for usage in self.usages():
-            key: SqlKey = usage  # type: ignore[assignment]
-            holders = [run for run in abandoned if cost_of(run, key)]
-            if not holders or sum(cost_of(run, key) for run in holders) < key.held:
-                continue
-            rows = store.db.execute(
-                f"SELECT {COLUMNS} FROM runs WHERE state=2 AND lane IN (SELECT id FROM lanes "
-                "WHERE parked=?) ORDER BY rank, path, id",
-                (key.id,),
-            ).fetchall()
-            found += [(store.rows.take_in(row), key, holders[0]) for row in rows]
+        store, found = self._store, []
+        held: dict[int, dict[int, float]] = {}
+        store.flush()
+        for id, run, cost in store.db.execute(
+            "SELECT key, run, sum(cost) FROM units JOIN keys ON keys.id=key WHERE until IS NULL "
+            "GROUP BY key, run ORDER BY name, per"
+        ).fetchall():
+            held.setdefault(id, {})[run] = cost
+        for id, units_of in held.items():
+            key = store.lanes.key_by_id(id)
+            holders = [run for run in abandoned if run.id in units_of]
+            if holders and sum(units_of[run.id] for run in holders) >= key.held:
+                lines = "lane IN (SELECT id FROM lanes WHERE parked=?)"
+                waiting = store.rows.select(f"state=2 AND {lines} ORDER BY rank, path, id", (id,))
+                found += [(run, key, holders[0]) for run in waiting]
         return found
-
-
-def _place_of(row: tuple[Any, ...]) -> tuple[float, float, int]:
-    return row[26], row[23], row[0]

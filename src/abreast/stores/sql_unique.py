@@ -77,7 +77,7 @@ class SqlMeeting(SqlApplying):
             key = unique.key_of(run, self._template(run.task))
         except Exception as error:  # an argument of the user's
             if alone:
-                self._uncount(run)
+                self._refuse(run)
                 raise
             self.keep(run)
             self.apply(decide.broken(run, error, now), changes)
@@ -105,7 +105,7 @@ class SqlMeeting(SqlApplying):
         if meeting is not None:
             assert known is not None
             if meeting is FAIL and alone:
-                self._uncount(run)
+                self._refuse(run)
                 raise unique.busy(run, known)
             if meeting is JOIN:
                 self._join_known(run, known)
@@ -130,6 +130,10 @@ class SqlMeeting(SqlApplying):
 
     def _join_known(self, run: Run, known: Run) -> None:
         unique.join(run, known)
+        self._refuse(run)
+
+    def _refuse(self, run: Run) -> None:
+        """Forget a new run that is not made."""
         self.rows.known.pop(run.id, None)
         self._uncount(run)
 
@@ -150,6 +154,7 @@ class SqlMeeting(SqlApplying):
                 self._change_lane(known, now, changes)
             else:
                 known.lane = None  # found when it is pending
+                self.rows.touch(known)
 
     def _change_lane(self, run: Run, now: float, changes: list[Change]) -> None:
         """Bring a pending run whose arguments have changed into the lane that follows from them."""

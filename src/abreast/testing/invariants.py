@@ -201,6 +201,7 @@ class Turns:
     def __init__(self) -> None:
         self._started: dict[object, set[str]] = {}  # per lane, the values that ever started
         self._passed: dict[object, dict[str, set[str]]] = {}  # per lane and waiting newcomer
+        self._back: set[Run] = set()  # had their turn, and their start was taken back
 
     def broken_by(self, change: Change) -> str | None:
         """Take note of a change; return the value it should not have come before."""
@@ -210,11 +211,15 @@ class Turns:
         passed = self._passed.setdefault(run.lane, {})
         if change.target is PENDING and change.source is RUNNING and not change.reason:
             passed.clear()  # a start was taken back
+            self._back.add(run)
         elif change.source is PENDING and change.target is not RUNNING:
             passed.pop(value, None)
         elif change.target is RUNNING:
             self._started.setdefault(run.lane, set()).add(value)
             passed.pop(value, None)
+            if run in self._back:
+                self._back.discard(run)
+                return None
             for other, seen in passed.items():
                 if value in seen:
                     return other

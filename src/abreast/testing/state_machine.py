@@ -3,7 +3,9 @@
 Subclass :class:`StoreMachine`, say how to make your store, and let pytest collect its test case::
 
     class MyMachine(StoreMachine):
-        def make_stores(self):
+        can_fail = True  # whether a turn can be undone
+
+    def make_stores(self):
             return [MyStore(lambda: 0.5)]
 
     TestMine = MyMachine.TestCase
@@ -17,77 +19,27 @@ been done, and the promises are checked. See :mod:`.state_checks`.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
-from ..domain import flows
-from ..domain.adaptive import Adaptive
-from ..domain.keys import ARGS
-from ..domain.limits import Limit, Usage
-from ..domain.model import CRASHED, ERROR, OK, STOPPED, Attempt, Change, Extra, Flow, Run, Task
-from ..domain.policy import Retry
+from ..domain.limits import Usage
+from ..domain.model import Attempt, Change, Run, Task
 from ..domain.states import RUNNING, Reason
-from ..domain.unique import Unique
-from ..errors import Backoff, Busy, Crashed, TimedOut
+from ..errors import Busy
 from .state_checks import Expected, row_of, told, units_of
+from .state_inputs import attempt_of, batch_of, losses, outcomes, picks, policies, specs, who
 from .store_bench import NOW
 
 _MOST = 60  # runs in one life
 
-limits = st.builds(
-    Limit,
-    st.sampled_from([1, 2, 3, Adaptive(1, 3)]),
-    st.sampled_from(["", "{key}", ARGS, "/shared", "/shared/{key}"]),
-    per=st.sampled_from([None, None, 1.0]),
-    waiting=st.sampled_from([None, None, 0, 2]),
-    then=st.sampled_from(["wait", "wait", "skip", "replace", "cancel", "fail"]),
-)
-uniques = st.one_of(
-    st.builds(
-        Unique,
-        st.sampled_from(["", "{key}", ARGS]),
-        until=st.sampled_from(["start", "end", 0.5]),
-        then=st.sampled_from(["join", "skip", "replace", "fail"]),
-    ),
-    st.builds(
-        Unique,
-        st.sampled_from(["", "{key}"]),
-        until=st.sampled_from(["start", "end"]),
-        then=st.just("delay"),
-        delay=st.sampled_from([0.0, 0.5]),
-    ),
-)
-policies = st.fixed_dictionaries(
-    {},
-    optional={
-        "limits": st.lists(limits, max_size=3, unique_by=lambda limit: (limit.key, limit.per)),
-        "unique": uniques,
-        "fair_by": st.just("{key}"),
-        "retry": st.sampled_from([Retry(2), Retry(1, 0.3), Retry(2, "exponential")]),
-        "priority": st.just(5.0),
-        "on_crash": st.just("fail"),
-        "expires": st.just(1.5),
-        "deadline": st.just(2.5),
-    },
-)
-specs = st.fixed_dictionaries(
-    {"task": st.integers(0, 9), "key": st.integers(0, 2)},
-    optional={
-        "delay": st.sampled_from([0.3, 2.0]),
-        "after": st.lists(st.integers(0, 9), min_size=1, max_size=2),
-        "soft": st.just(True),
-        "expires": st.just(0.7),
-    },
-)
-picks = st.integers(0, 9)  # counted from the newest
-who = st.integers(0, 3)
-outcomes = st.sampled_from(["ok", "ok", "error", "backoff", "crash", "stop", "abandon"])
-
 
 class StoreMachine(RuleBasedStateMachine):
     """Drives one or more stores on the same data, and the memory store beside them."""
+
+    can_fail = True  # whether a turn can be undone
 
     def make_stores(self) -> Sequence[Any]:
         """Return one or more new stores on the same, empty data."""
@@ -142,7 +94,7 @@ class StoreMachine(RuleBasedStateMachine):
 
     @rule(by=who, wanted=st.lists(specs, min_size=1, max_size=4),
           flow=st.sampled_from([None, None, None, "flow", "fail_fast"]),
-          lost=st.sampled_from([False] * 9 + [True]))  # fmt: skip
+          lost=losses)  # fmt: skip
     def submit(self, by: int, wanted: list[dict[str, Any]], flow: str | None, lost: bool) -> None:
         """Submit runs, alone or together; some as a flow; sometimes it cannot be recorded."""
         if self._last_id >= _MOST:
@@ -151,7 +103,7 @@ class StoreMachine(RuleBasedStateMachine):
         self._last_id += len(wanted) + (flow is not None)
         store = self._store(by)
         mine = self._batch(first, wanted, flow, self.given)
-        if lost and hasattr(store, "db"):
+        if lost and self.can_fail:
             self._in_vain(store, lambda: store.submit(mine, self.now))
             return
         expected = self._batch(first, wanted, flow, self.model.runs)
@@ -184,41 +136,20 @@ class StoreMachine(RuleBasedStateMachine):
         self, id: int, wanted: list[dict[str, Any]], kind: str | None, known: dict[int, Run]
     ) -> list[Run]:
         """Make records of what is wanted, among those that are known on the same side."""
-        batch: list[Run] = []
-        flow = None
-        if kind is not None:
-            flow = Flow(fail_fast=kind == "fail_fast")
-            record = Run(id, flows.task_of("flow"), (), {}, self.now)
-            flow.become(record)
-            batch.append(record)
-            id += 1
-        names = sorted(self.tasks)
-        for spec in wanted:
-            task = self.tasks[names[spec["task"] % len(names)]]
-            run = Run(id, task, (spec["key"],), {}, self.now, flow)
-            parents = [*(known[i] for i in sorted(known) if i not in self.gone), *batch]
-            parents = [run for run in parents if run.task.executor != "flow" or run not in batch]
-            if parents and "after" in spec:
-                run.after = tuple({parents[-1 - i % len(parents)]: 0 for i in spec["after"]})
-            if "delay" in spec:
-                run.due = self.now + spec["delay"]
-            if "soft" in spec or "expires" in spec:
-                run.extra = Extra()
-                run.extra.soft = run.after[:1] if "soft" in spec else ()
-                run.extra.expires = self.now + 0.7 if "expires" in spec else None
-            batch.append(run)
-            id += 1
-        return batch
+        there = [run for number, run in sorted(known.items()) if number not in self.gone]
+        return batch_of(id, wanted, kind, there, self.tasks, self.now)
 
     # -- claim and settle -------------------------------------------------------------------
 
-    @rule(by=who, slots=st.sampled_from([1, 2, 9]))
-    def claim(self, by: int, slots: int) -> None:
+    @rule(by=who, slots=st.sampled_from([1, 2, 9]), lost=losses)
+    def claim(self, by: int, slots: int, lost: bool = False) -> None:
         """Start what may start."""
         store = self._store(by)
+        if hasattr(store, "look_again"):
+            store.look_again()
+        if lost:
+            self._in_vain(store, lambda: store.claim(("thread",), slots, self.now))
         with self._step():
-            if hasattr(store, "look_again"):
-                store.look_again()
             mine = store.claim(("thread",), slots, self.now)
             wish = self.model.store.claim(("thread",), slots, self.now)
             assert [run.id for run in mine] == [run.id for run in wish]
@@ -246,7 +177,7 @@ class StoreMachine(RuleBasedStateMachine):
 
     @precondition(lambda self: self.claimed)
     @rule(ends=st.lists(st.tuples(picks, outcomes), min_size=1, max_size=3),
-          lost=st.sampled_from([False] * 9 + [True]))  # fmt: skip
+          lost=losses)  # fmt: skip
     def settle(self, ends: list[tuple[int, str]], lost: bool) -> None:
         """Report ends of attempts; sometimes the store cannot record them at first."""
         chosen = {self._pick(pick, self.claimed): outcome for pick, outcome in ends}
@@ -254,7 +185,7 @@ class StoreMachine(RuleBasedStateMachine):
         chosen = {id: what for id, what in chosen.items() if self.claimed[id][0] == owner}
         store = self.stores[owner]
         pairs = [self._attempts(id, what) for id, what in chosen.items()]
-        if lost and hasattr(store, "db"):
+        if lost:
             self._in_vain(store, lambda: store.settle([p[0] for p in pairs], self.now, []),
                           [pair[0] for pair in pairs])  # fmt: skip
         with self._step():
@@ -277,24 +208,9 @@ class StoreMachine(RuleBasedStateMachine):
 
     def _attempts(self, id: int, what: str) -> tuple[Attempt, Attempt]:
         """The end of a run's attempt, on both sides."""
-        both = []
         mirror = self.model.runs[id]
-        for run in (self.claimed[id][1], mirror):
-            attempt = Attempt(run, run.attempt, (), {}, None)
-            attempt.ended = self.now
-            if what in ("stop", "abandon"):
-                attempt.outcome, attempt.error = STOPPED, TimedOut("it took too long")
-                attempt.stop = mirror.asked or Reason.TIMEOUT
-                attempt.abandoned = what == "abandon"
-            elif what == "crash":
-                attempt.outcome, attempt.error = CRASHED, Crashed("its process died")
-            elif what == "ok":
-                attempt.outcome, attempt.value = OK, id
-            else:
-                attempt.outcome = ERROR
-                attempt.error = Backoff(0.4) if what == "backoff" else ValueError("no")
-            both.append(attempt)
-        return both[0], both[1]
+        mine = attempt_of(self.claimed[id][1], what, mirror.asked, self.now)
+        return mine, attempt_of(mirror, what, mirror.asked, self.now)
 
     @precondition(lambda self: self.claimed)
     @rule(pick=picks)
@@ -332,18 +248,21 @@ class StoreMachine(RuleBasedStateMachine):
     # -- cancel, time, and what is stuck ----------------------------------------------------
 
     @precondition(lambda self: self.model.runs)
-    @rule(by=who, chosen=st.lists(picks, min_size=1, max_size=3))
-    def cancel(self, by: int, chosen: list[int]) -> None:
+    @rule(by=who, chosen=st.lists(picks, min_size=1, max_size=3), lost=losses)
+    def cancel(self, by: int, chosen: list[int], lost: bool) -> None:
         """Somebody wants runs to end."""
         ids = list(dict.fromkeys(self._pick(pick, self.model.runs) for pick in chosen))
         ids = [id for id in ids if id not in self.gone]
         store = self._store(by)
+        mine = [self.given[id] for id in ids]
+        if lost:
+            self._in_vain(store, lambda: store.cancel(mine, Reason.USER, self.now))
         with self._step():
-            mine = store.cancel([self.given[id] for id in ids], Reason.USER, self.now)
+            changes = store.cancel(mine, Reason.USER, self.now)
             wish = self.model.store.cancel(
                 [self.model.runs[id] for id in ids], Reason.USER, self.now
             )
-            self._compare(mine, wish)
+            self._compare(changes, wish)
             self.end_turn(store)
 
     @rule(by=who, seconds=st.sampled_from([0.0, 0.3, 1.0, 3.0]), look=st.booleans())
@@ -394,13 +313,13 @@ class StoreMachine(RuleBasedStateMachine):
         self, store: Any, verb: Callable[[], Any], reports: Sequence[Attempt] = ()
     ) -> None:
         """Carry out a verb that comes to nothing, as when the disk is full."""
-        try:
-            verb()
-        except Busy:
-            pass
-        store.undo_turn(reports)
-        self._stops(store)
-        self.compare()
+        if not self.can_fail:
+            return
+        with self._step():
+            with suppress(Busy):
+                verb()
+            store.undo_turn(reports)
+            self._stops(store)
 
     def end_turn(self, store: Any) -> None:
         """Put on record what was done, and look whether it knows what to do next."""
