@@ -201,6 +201,7 @@ class Claims:
         for id, key, cost in self._armed.pop(run.id, ()):
             if store.db.execute("DELETE FROM units WHERE id=?", (id,)).rowcount:
                 store.lanes.return_units(key, cost)
+                store._ahead = True
 
     def done(self, attempt: Attempt) -> None:
         """An attempt has ended and that is recorded: return what it held."""
@@ -265,8 +266,7 @@ class Claims:
         self._taken, self._given_up, self._asked = [], [], []
         for run in asked:
             run.asked = None
-            if run in self._store.to_stop:
-                self._store.to_stop.remove(run)
+        self._store.to_stop[:] = [run for run in self._store.to_stop if run.asked is not None]
         for run in again:
             run.state = RUNNING
             run.reason = run.ended = run.error = run.trace = None
@@ -291,7 +291,7 @@ class Claims:
             if row is not None:
                 attempt.run.crashes = row[0]  # a turn that was undone may have counted this one
                 if attempt.run.extra is not None:
-                    extra = {} if row[1] is None else store.rows.values.from_row(row[1])
+                    extra = store.rows.values.from_row(row[1]) or {}
                     attempt.run.extra.backoffs = extra.get("backoffs", 0)
                 kept.append(attempt)
             else:

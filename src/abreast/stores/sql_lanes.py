@@ -138,7 +138,7 @@ class SqlLanes(Turns):
             if heap is None:
                 heap = self._load_ready(name)
             while True:
-                while heap and (heap[0][3].parked is not None or heap[0][3].place != heap[0][:3]):
+                while heap and self._is_old(heap[0]):
                     heappop(heap)
                 bound = self._bounds[name]
                 if bound is LAST or (heap and heap[0][:3] <= bound):
@@ -147,6 +147,11 @@ class SqlLanes(Turns):
             if heap and (best is None or heap[0] < best[0]):
                 best = heap
         return best
+
+    def _is_old(self, entry: Entry) -> bool:
+        """Whether an entry of a ready heap is not, or not for now, true any more."""
+        lane = entry[3]
+        return lane.parked is not None or lane.place != entry[:3] or lane in self._picked
 
     def _load_ready(self, executor: str) -> list[Entry]:
         """Read the first awake lanes of an executor."""

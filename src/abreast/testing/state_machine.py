@@ -152,7 +152,7 @@ class StoreMachine(RuleBasedStateMachine):
         with self._step():
             mine = store.claim(("thread",), slots, self.now)
             wish = self.model.store.claim(("thread",), slots, self.now)
-            assert [run.id for run in mine] == [run.id for run in wish]
+            assert [run.id for run in mine] == [run.id for run in wish], (mine, wish)
             self._aside(store)
             self.model.claimed(wish, self.now)
             for run in mine:
