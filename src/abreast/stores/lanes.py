@@ -328,12 +328,16 @@ class Lanes:
         if isinstance(lane, FairLane):
             lane.leave(run)
             self._left.add(lane)
-        if lane.parked is not None and lane.posted is not None and lane.posted[4] is run:
+        if lane.posted is None or lane.posted[4] is not run:
+            return
+        if lane.parked is not None or lane.fair:  # else the next one is not before it
             entry = lane.posted = lane.first_waiting()
-            if entry is None:
-                lane.parked = None  # nobody stands here any more to be woken
+            if entry is not None:
+                heap = self._ready[lane.executor] if lane.parked is None else lane.parked.parked
+                heappush(heap, entry)
             else:
-                heappush(lane.parked.parked, entry)
+                lane.parked = None  # nobody stands here any more to be woken
+                self._pass_on_wake(lane)
 
     def _move_up(self) -> None:
         lanes = sorted(self._left)
