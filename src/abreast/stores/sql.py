@@ -109,6 +109,7 @@ class SqlStore(SqlSubmitting):
         self._edges.clear()
         self._ending.clear()
         self.aside.clear()
+        self.on_the_way.clear()
         self._next_id, self._linked, self._ahead = 0, None, True
         self.rows.undo()
         self.lanes.forget()

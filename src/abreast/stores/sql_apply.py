@@ -120,7 +120,8 @@ class SqlApplying:
         if source is RUNNING and (run.extra is None or run.extra.flow is None):
             self.running -= 1
         elif source is PENDING and run.lane is not None:
-            self.lanes.leave(run)
+            self.lanes.left(run, run.lane, run.id not in self.on_the_way)
+            self.on_the_way.discard(run.id)
         flow = flows.above(run) if target in ENDED else None
         if flow is not None:
             self._count(flow, run)

@@ -78,15 +78,14 @@ class SqlLanes(Turns):
         elif lane.executor in self._ready:
             heappush(self._ready[lane.executor], entry)
 
-    def leave(self, run: Run) -> None:
-        """A pending run ends, or goes, without having started. Its record has been changed."""
-        self.left(run, run.lane)
+    def left(self, run: Run, lane: SqlLane, had_turn: bool = True) -> None:
+        """A pending run ends, or goes, without having started. Its record has been changed.
 
-    def left(self, run: Run, lane: SqlLane) -> None:
-        """A run waits in a lane no more."""
+        ``had_turn``: it has stood in the line already.
+        """
         self.fresh(lane)
         extra = run.extra
-        if lane.fair and extra is not None and extra.fair is not None:
+        if lane.fair and had_turn and extra is not None and extra.fair is not None:
             self._left.setdefault((lane, extra.fair), []).append(extra.turn)
         if lane.place is not None and lane.place[2] == run.id:
             lane.place = self.first_of(lane)

@@ -280,6 +280,7 @@ class StoreMachine(RuleBasedStateMachine):
             self.end_turn(store)
 
     @precondition(lambda self: self.abandoned and not self.claimed)
+    @precondition(lambda self: self.model.next_at() == float("inf"))
     @rule(by=who)
     def end_stuck(self, by: int) -> None:
         """Nothing runs: what waits for nothing but abandoned threads ends."""
