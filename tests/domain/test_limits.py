@@ -403,3 +403,15 @@ def test_the_strictness_over_two_keys_names_the_key_that_decided() -> None:
     assert at_the_door([roomy, skip]).usage is skip[1]
     assert at_the_door([roomy, wait]) == Verdict(Then.WAIT)
     assert at_the_door([]) == Verdict(Then.WAIT)
+
+
+def test_units_of_a_pool_leave_no_rest() -> None:
+    """Whatever order they are taken and given back in, an empty pool is empty."""
+    tenth, third = Limit.of_pool("cpu", 1, 0.1).cost, Limit.of_pool("cpu", 1, 0.3).cost
+    assert 10 * tenth <= 1
+    held = 0.0
+    for cost in (tenth, third, tenth, third):
+        held += cost
+    for cost in (tenth, tenth, third, third):
+        held -= cost
+    assert held == 0

@@ -32,6 +32,7 @@ class Then(IntEnum):
     FAIL = 4
 
 
+_GRAINS = 2**20  # into which a unit of a pool is divided
 _THEN = {then.name.lower(): then for then in Then}
 _PLACES = {Then.WAIT: None, Then.REPLACE: 1, Then.CANCEL: 1, Then.SKIP: 0, Then.FAIL: 0}
 
@@ -113,7 +114,8 @@ class Limit:
         they may be fractions and a pool may be empty, which a limit's own are checked against.
         """
         limit = cls.__new__(cls)
-        limit.n, limit.cost = size, amount
+        # Multiples of a power of two add up and go without a rest, which others do not.
+        limit.n, limit.cost = size, int(amount * _GRAINS) / _GRAINS
         limit.key = f"/needs/{name}"
         limit.per = limit.waiting = None
         limit.then = Then.WAIT

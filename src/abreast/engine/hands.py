@@ -109,7 +109,7 @@ class Hands:
         """Take back, last first, what has not been begun of the hands that are out for too long."""
         back: list[Attempt] = []
         for hand in list(self._out):
-            if now - hand.given >= _RECALL_S:
+            if now - hand.given > _RECALL_S - 1e-6:  # what was due at this very time, rounded
                 back += empty(hand)
                 self._out.pop(hand, None)
         self.next_at = now + _RECALL_S if self._out else inf
