@@ -160,7 +160,7 @@ def test_declared_needs_are_checked_by_the_runner() -> None:
     ("options", "text"),
     [
         ({"timeot": 5}, "unknown option 'timeot'; did you mean 'timeout'"),
-        ({"zzz": 5}, "unknown option 'zzz'; known are after, deadline, executor"),
+        ({"zzz": 5}, "unknown option 'zzz'; known are after, after_any, catch_up"),
         ({"timeout": "soon"}, "timeout 'soon' is not a duration"),
         ({"retry": "often"}, "retry must be a Retry or a number"),
         ({"retry": -1}, "n must be 0 or more"),

@@ -11,7 +11,7 @@ from ..domain.limits import Adaptive, Limit
 from ..domain.model import Task
 from ..domain.policy import Retry, amount, seconds
 from ..errors import NotStorable, UsageError, WrongType
-from .tasks import as_retry, as_unique, define
+from .tasks import SERVICE, as_retry, as_unique, define
 
 # What a task's declaration and, differently, a submit may say.
 POLICY = frozenset(
@@ -19,8 +19,8 @@ POLICY = frozenset(
      "on_crash", "priority", "retry", "timeout", "unique"}
 )  # fmt: skip
 # What only a submit may say.
-ONCE = frozenset({"after", "at", "conn", "delay", "label"})
-DECLARED = POLICY | {"name"}
+ONCE = frozenset({"after", "at", "by", "conn", "delay", "label"})
+DECLARED = POLICY | SERVICE | {"name"}
 
 _DURATIONS = ("deadline", "expected", "expires", "timeout")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping
 from types import MappingProxyType, ModuleType
 from typing import TYPE_CHECKING, Any, cast, overload
@@ -16,6 +17,9 @@ from .app_task import AppTask
 from .tasks import TaskFunction
 
 if TYPE_CHECKING:
+    from inspect import Signature
+
+    from ..domain.command import Command
     from .app import App
     from .app_testing import Testing
 
@@ -28,6 +32,7 @@ class Registry:
     def __init__(self) -> None:
         self._tasks: dict[str, AppTask] = {}
         self._defined: dict[Any, Task] = {}  # by name and overriding options
+        self._changing = threading.Lock()
         self._executor: str | None = None  # for plain functions that do not say
         self._shared: dict[tuple[str, float | None], tuple[Any, str]] = {}  # sizes, who said so
 
@@ -40,7 +45,9 @@ class Registry:
 
         The options are ``name``, ``timeout``, ``retry``, ``limits``, ``unique``, ``fair_by``,
         ``priority``, ``expires``, ``deadline``, ``needs``, ``nice``, ``executor``, ``fresh``,
-        ``expected`` and ``on_crash``.
+        ``expected`` and ``on_crash``; and, for a service, ``schedule``, ``timezone``, ``overlap``,
+        ``catch_up``, ``window``, ``jitter``, ``after``, ``after_any``, ``notify``, ``tags``,
+        ``description`` and ``concurrent``.
 
         Raises
         ------
@@ -52,7 +59,7 @@ class Registry:
         def declare(fn: Callable[..., Any]) -> AppTask:
             if isinstance(fn, TaskFunction):
                 return self._keep(
-                    AppTask(cast("App", self), fn.fn, {**_without_after(fn), **options})
+                    AppTask(cast("App", self), fn.fn, {**fn.options, **options})
                 )
             if not callable(fn):
                 raise WrongType(f"task: {fn!r} is not callable")
@@ -69,12 +76,57 @@ class Registry:
                     raise UsageError(f"add: module {item.__name__!r} declares no @task functions")
                 self.add(*dict.fromkeys(found))
             elif isinstance(item, TaskFunction):
-                self._keep(AppTask(cast("App", self), item.fn, _without_after(item)))
+                self._keep(AppTask(cast("App", self), item.fn, item.options))
             else:
                 raise WrongType(
                     f"add: expected @task functions or modules with them, not {item!r}; "
                     "for a plain function write app.task(fn)"
                 )
+
+    def register(
+        self,
+        name: str,
+        fn: Callable[..., Any] | Command,
+        options: Mapping[str, Any],
+        *,
+        origin: tuple[str, str | None],
+        signature: Signature | None = None,
+        doc: str | None = None,
+    ) -> AppTask:
+        """Make a callable or a command found elsewhere a task, or a new version of one.
+
+        Parameters
+        ----------
+        origin : tuple
+            Kind (``"file"``, ``"toml"``) and place, shown to people.
+        signature : inspect.Signature, optional
+            What it takes, where that cannot be seen from ``fn``.
+
+        Raises
+        ------
+        UsageError
+            When a task of another origin has this name, or an option is impossible.
+        """
+        known = self._tasks.get(name)
+        if known is not None and known.origin != origin:
+            where = " ".join(part for part in known.origin if part)
+            raise UsageError(
+                f"{origin[0]} {origin[1] or ''}: there is a task {name!r} already ({where}); "
+                "rename one of them"
+            )
+        task = AppTask(cast("App", self), fn, {**options, "name": name})
+        task.describe(origin, signature, doc)
+        self._check(app_options.make_task(fn, name, task.options, self._executor))
+        with self._changing:
+            self._tasks = {**self._tasks, name: task}  # others may be going through the old one
+            self._defined = {}
+        return task
+
+    def unregister(self, name: str) -> None:
+        """Forget a task; its runs stay. Unknown names are no mistake."""
+        with self._changing:
+            self._tasks = {key: task for key, task in self._tasks.items() if key != name}
+            self._defined = {}
 
     def _keep(self, task: AppTask) -> AppTask:
         known = self._tasks.get(task.name)
@@ -190,10 +242,6 @@ class Registry:
                     f"task {task.name!r} declares {limit.key!r} with {limit.n} units, task "
                     f"{other!r} with {n}; a shared limit has one size"
                 )
-
-
-def _without_after(task: TaskFunction) -> dict[str, Any]:
-    return {key: value for key, value in task.options.items() if key != "after"}
 
 
 def _place(fn: Any) -> tuple[Any, Any]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import inspect
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ..domain.command import Command
 from ..errors import UsageError, WrongType
 from . import app_options
 from .tasks import TaskFunction
@@ -26,17 +27,38 @@ class AppTask(TaskFunction):
     def __init__(
         self,
         app: App,
-        fn: Callable[..., Any],
+        fn: Callable[..., Any] | Command,
         declared: Mapping[str, Any],
         overrides: Mapping[str, Any] | None = None,
         shape: Shape | None = None,
     ) -> None:
         app_options.check(declared, app_options.DECLARED, f"task {declared.get('name') or fn!r}")
-        super().__init__(fn, {**declared, **(overrides or {})})
+        super().__init__(fn, {**declared, **(overrides or {})})  # type: ignore[arg-type]
         self.app = app
         self.declared = dict(declared)
         self.overrides = dict(overrides or {})
         self.shape = shape or Shape(fn, self.name)
+        self.origin: tuple[str, str | None] = ("app", None)  # who declared it, and where
+        self.doc: str | None = declared.get("description") or _first_lines(fn)
+
+    def describe(
+        self, origin: tuple[str, str | None], signature: inspect.Signature | None, doc: str | None
+    ) -> None:
+        """Say where the task comes from and what its callable cannot say itself."""
+        self.origin = origin
+        self.doc = self.declared.get("description") or doc or self.doc
+        if signature is not None:
+            self.shape = Shape(self.fn, self.name, signature)
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """The words under which tools group it."""
+        return tuple(self.declared.get("tags") or ())
+
+    @property
+    def parameters(self) -> list[Parameter]:
+        """What it takes, for forms and for those who submit by name; of a command nothing."""
+        return self.shape.parameters()
 
     def submit(self, *args: Any, **kwargs: Any) -> StoredRun:
         """Write down a run with these arguments and return its handle at once.
@@ -79,6 +101,7 @@ class AppTask(TaskFunction):
         )
         options = {**self.overrides, **options}
         changed = AppTask(self.app, self.fn, self.declared, options, self.shape)
+        changed.origin, changed.doc = self.origin, self.doc
         policy = {k: v for k, v in options.items() if k in app_options.POLICY}
         if policy:  # mistakes show here
             app_options.make_task(self.fn, self.name, {**self.declared, **policy}, None)
@@ -101,6 +124,23 @@ class AppTask(TaskFunction):
     def __reduce__(self) -> Any:
         self.make_importable()
         return _task_of_app, (self.app, self.name, self.fn, self.declared, self.overrides)
+
+
+def _first_lines(fn: object) -> str | None:
+    """The first paragraph of a function's docstring."""
+    text = inspect.getdoc(fn) if inspect.isroutine(fn) else None
+    return None if not text else text.split("\n\n", 1)[0]
+
+
+class Parameter(NamedTuple):
+    """One parameter of a task. ``kind``: ``positional``, ``any``, ``keyword``, ``*`` or ``**``;
+    ``default`` counts when it is not ``required``; ``annotation`` as written."""
+
+    name: str
+    kind: str
+    required: bool
+    default: Any
+    annotation: str | None
 
 
 def _task_of_app(
@@ -136,14 +176,23 @@ def find_global(thing: Any, module: str = "", name: str = "") -> Any:
 class Shape:
     """Which arguments a function takes; asked for every submit, so the usual case is quick."""
 
-    def __init__(self, fn: Callable[..., Any], name: str) -> None:
+    def __init__(
+        self,
+        fn: Callable[..., Any] | Command,
+        name: str,
+        signature: inspect.Signature | None = None,
+    ) -> None:
         self.name = name
-        self._signature: inspect.Signature | None = None
+        self._signature = signature
         self._least, self._most = 0, -1
-        try:
-            self._signature = inspect.signature(fn)
-        except (TypeError, ValueError):
-            return  # built-in functions may not tell
+        if isinstance(fn, Command):
+            self._signature = signature = inspect.Signature()
+        if signature is None:
+            try:
+                self._signature = inspect.signature(fn)  # type: ignore[arg-type]
+            except (TypeError, ValueError):
+                return  # built-in functions may not tell
+        assert self._signature is not None
         kinds = inspect.Parameter
         for parameter in self._signature.parameters.values():
             required = parameter.default is kinds.empty
@@ -154,6 +203,24 @@ class Shape:
                 self._most = -1  # positional arguments alone will not do
                 return
         self._most = max(self._most, 0)
+
+    def parameters(self) -> list[Parameter]:
+        """The parameters in order; empty when they are not known."""
+        if self._signature is None:
+            return []
+        empty = inspect.Parameter.empty
+        return [
+            Parameter(
+                found.name,
+                _KINDS[found.kind],
+                found.default is empty and found.kind not in (found.VAR_POSITIONAL,
+                                                              found.VAR_KEYWORD),
+                None if found.default is empty else found.default,
+                None if found.annotation is empty else inspect.formatannotation(found.annotation)
+                if not isinstance(found.annotation, str) else found.annotation,
+            )
+            for found in self._signature.parameters.values()
+        ]  # fmt: skip
 
     def check(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
         """Refuse arguments that the function does not take.
@@ -171,3 +238,12 @@ class Shape:
             raise WrongType(
                 f"task {self.name!r}: {error}; it takes {self.name}{self._signature}"
             ) from None
+
+
+_KINDS = {
+    inspect.Parameter.POSITIONAL_ONLY: "positional",
+    inspect.Parameter.POSITIONAL_OR_KEYWORD: "any",
+    inspect.Parameter.KEYWORD_ONLY: "keyword",
+    inspect.Parameter.VAR_POSITIONAL: "*",
+    inspect.Parameter.VAR_KEYWORD: "**",
+}

@@ -52,7 +52,10 @@ def task(fn: Callable[..., Any] | None = None, /, **options: Any) -> Any:
 
     Use it as ``@task`` or ``@task(timeout="10m", retry=3, …)``. The options are those of
     :meth:`abreast.Runner.add`; ``after`` names the tasks that have to complete first and is
-    followed by ``abreast run FILE``. Calling the result calls the function, as in plain Python.
+    followed by ``abreast run FILE`` and ``abreast serve``; a service also heeds ``schedule``,
+    ``timezone``, ``overlap``, ``catch_up``, ``window``, ``jitter``, ``tags``, ``after_any``,
+    ``notify``, ``description`` and ``concurrent``. Calling the result calls the function, as in
+    plain Python.
 
     Raises
     ------
@@ -66,17 +69,22 @@ def task(fn: Callable[..., Any] | None = None, /, **options: Any) -> Any:
     def declare(fn: Callable[..., Any]) -> TaskFunction:
         if not callable(fn):
             raise WrongType(f"task: {fn!r} is not callable")
-        policy = {key: value for key, value in options.items() if key not in ("after", "name")}
+        policy = {k: v for k, v in options.items() if k not in SERVICE and k != "name"}
         define(fn, options.get("name"), **policy)  # so that mistakes show where they are made
         return TaskFunction(fn, options)
 
     return declare if fn is None else declare(fn)
 
 
-OPTIONS = frozenset(
-    {"after", "deadline", "executor", "expected", "expires", "fair_by", "fresh", "limits", "name",
-     "needs", "nice", "on_crash", "priority", "retry", "timeout", "unique"}
+# What a service makes of a task: when its runs are made, and who hears of them.
+SERVICE = frozenset(
+    {"after", "after_any", "catch_up", "concurrent", "description", "jitter", "notify", "overlap",
+     "schedule", "tags", "timezone", "window"}
 )  # fmt: skip
+OPTIONS = SERVICE | {
+    "deadline", "executor", "expected", "expires", "fair_by", "fresh", "limits", "name",
+    "needs", "nice", "on_crash", "priority", "retry", "timeout", "unique",
+}  # fmt: skip
 
 
 def _did_you_mean(word: str, known: Iterable[str], said: str) -> str:

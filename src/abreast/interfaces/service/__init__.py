@@ -1,0 +1,1 @@
+"""``abreast serve``: the API, the schedules and a worker in one process."""
