@@ -79,6 +79,14 @@ class UnknownRun(AbreastError, LookupError):
     """The store has no run with this id; it may have been pruned."""
 
 
+class UnknownSchedule(AbreastError, LookupError):
+    """The store has no schedule of this name."""
+
+
+class KeyReused(UsageError):
+    """A key that stands for one submit came with another one."""
+
+
 class NotStorable(UsageError, TypeError):
     """An argument or a result cannot be written to the store: not JSON, or too large."""
 

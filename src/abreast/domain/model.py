@@ -152,9 +152,9 @@ class Extra:
     note = ""  # what the flow's message becomes when this run starts
     options: Mapping[str, Any] | None = None  # what its submit said differently from its task
     retry_of: int | None = None  # the run it repeats
+    by = ""  # who made it, when it was not simply submitted: "schedule nightly", "user anna"
     worker: int | None = None  # who executes it
     pid: int | None = None  # the process of its last attempt
-    log: str | None = None  # file with what it printed, relative to the store's log folder
 
 
 NOTHING = Extra()  # read where a run has no Extra; never written

@@ -6,17 +6,20 @@ import os
 import threading
 import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from ..errors import UsageError, WrongType
 from . import app_node
 from .app_queries import Looking
 from .app_registry import Registry
+from .app_search import Searching
 from .app_submit import Submitting
 from .app_task import AppTask
 
 if TYPE_CHECKING:
     from .app_node import Node
+    from .app_schedules import Schedules
     from .app_testing import Testing
     from .batch import Job
     from .flows import FlowBuilder
@@ -25,7 +28,7 @@ if TYPE_CHECKING:
 _APPS: weakref.WeakSet[App] = weakref.WeakSet()
 
 
-class App(Registry, Submitting, Looking):
+class App(Registry, Submitting, Looking, Searching):
     """Tasks whose runs live in a store: on one box in a file, in tests in memory.
 
     ::
@@ -136,6 +139,13 @@ class App(Registry, Submitting, Looking):
             node = self._open()
         return node
 
+    def share(self, store: Any, engine: Any) -> None:
+        """Submit and look through a worker's open store and engine from now on, until
+        :meth:`close`: one process then needs only one."""
+        with self._lock:
+            self.close()
+            self._node = app_node.share_node(self.url, store, engine)
+
     @property
     def in_memory(self) -> bool:
         """Whether this app was made with, or bound to, ``memory://``."""
@@ -162,6 +172,16 @@ class App(Registry, Submitting, Looking):
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    @cached_property
+    def schedules(self) -> Schedules:
+        """When runs are made by the clock: ``list``, ``add``, ``pause``, ``ledger`` and more.
+
+        A service (``abreast serve``) acts on them.
+        """
+        from .app_schedules import Schedules
+
+        return Schedules(self)
 
     # -- making runs: see Submitting ----------------------------------------------------------
 

@@ -128,17 +128,22 @@ class Node:
 
     def post(self, what: Callable[[float], T]) -> T:
         """Do something in a turn of the engine; returns what it returns, raises what it raises."""
+        return self.act(lambda now, changes: what(now))
+
+    def act(self, what: Callable[[float, list[Change]], T]) -> T:
+        """Like :meth:`post`, for what changes runs: it adds the changes to the list it is given."""
         answer: list[T] = []
         failure: list[BaseException] = []
 
         def message(now: float) -> Sequence[Change]:
+            changes: list[Change] = []
             try:
-                answer.append(what(now))
+                answer.append(what(now, changes))
             except Exception as error:
                 if self.store.trouble_of(error) is not None:
                     raise  # the whole turn comes to nothing, and engine.post says so
                 failure.append(error)
-            return ()
+            return changes
 
         self.engine.post(message)
         if failure:
@@ -282,7 +287,6 @@ def open_node(url: str, task_of: TaskOf, durability: str = "full", logs: str | N
 
         return open_memory()
     from . import wiring
-    from .app_waiting import Watch
 
     path = url.removeprefix("sqlite:///")
     from ..clock import SystemClock
@@ -291,7 +295,13 @@ def open_node(url: str, task_of: TaskOf, durability: str = "full", logs: str | N
     store = SqliteStore(path, wiring.jitter, durability=durability, task_of=task_of)
     if logs is not None:
         store.log_folder = logs
-    engine = Engine(store, SystemClock(through_sleep=True))
+    return share_node(url, store, Engine(store, SystemClock(through_sleep=True)))
+
+
+def share_node(url: str, store: Any, engine: Engine) -> Node:
+    """The node of a store in a file that is open with an engine."""
+    from .app_waiting import Watch
+
     node = Node(url, store, engine, live=False, watch=Watch(store))
     with _LOCK:
         _OPEN.setdefault(url, node)

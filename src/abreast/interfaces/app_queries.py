@@ -54,7 +54,7 @@ class Looking:
         name = task.name if isinstance(task, TaskFunction) else task
         records = self.node.store.find(
             task=name,
-            states=_states(state),
+            states=as_states(state),
             flow=getattr(flow, "id", flow),
             before=getattr(before, "id", before),
             limit=limit,
@@ -71,12 +71,18 @@ class Looking:
         """The keys of limits in use: ``key``, ``held``, ``n``, ``holders`` (ids), ``waiting``."""
         return list(self.node.store.limits())
 
+    @property
+    def log_folder(self) -> str | None:
+        """The folder with what runs print, or None: the store keeps none."""
+        found: str | None = self.node.store.log_folder
+        return found
+
     def workers(self) -> list[Any]:
         """The workers that are alive."""
         return list(self.node.store.workers())
 
 
-def _states(state: State | str | Iterable[State | str] | None) -> list[State] | None:
+def as_states(state: State | str | Iterable[State | str] | None) -> list[State] | None:
     if state is None:
         return None
     items: Iterable[Any] = [state] if isinstance(state, str) else state

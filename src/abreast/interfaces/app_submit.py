@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..domain.graph import present
-from ..domain.model import NOTHING, Extra, Flow, Task
+from ..domain.model import NOTHING, Change, Extra, Flow, Task
 from ..domain.model import Run as Record
 from ..errors import UsageError, WrongType
 from ..values import dump_call
@@ -49,6 +49,50 @@ class Submitting:
         handle = self._handed_in(task, record, args, kwargs)
         node.execute_inline()
         return handle
+
+    def submit_once(
+        self,
+        key: str,
+        digest: str,
+        task: AppTask,
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] = _NO_KWARGS,
+    ) -> tuple[StoredRun, bool]:
+        """Submit under a key: what comes a second time within a day is answered with the first run.
+
+        Parameters
+        ----------
+        key : str
+            The caller's; one for every run that is wanted.
+        digest : str
+            Of all that the caller says, so that a key cannot stand for two things.
+
+        Returns
+        -------
+        tuple
+            The run, and whether it had been submitted before.
+
+        Raises
+        ------
+        KeyReused
+            When the key was used with another digest.
+        """
+        node = self.node
+        answered = getattr(node.store, "answered", None)
+        if answered is None:
+            raise UsageError(f"keys of submits need a store in a file, not {node.url!r}")
+        record = self.record(node, task, args, kwargs)
+
+        def submit(now: float, changes: list[Change]) -> Record | None:
+            known: Record | None
+            known, made = answered.submit(key, digest, record, now)
+            changes += made
+            return known
+
+        known = node.act(submit)
+        if known is not None:
+            return self.handle(known), True
+        return self._handed_in(task, record, args, kwargs), False
 
     def submit_many(
         self, task: AppTask | TaskFunction | str, calls: Iterable[Any]
@@ -115,11 +159,15 @@ class Submitting:
         else:
             policy = {k: v for k, v in overrides.items() if k in app_options.POLICY}
             defined = self.define(task, policy)
-            run = Record(0, defined, args, kwargs or _NO_KWARGS, now, flow, _label(overrides))
+            label = _text(overrides, "label") or None
+            run = Record(0, defined, args, kwargs or _NO_KWARGS, now, flow, label)
             run.due = app_options.start_time(overrides, now)
             if policy and node.writes_json:
                 run.extra = Extra()
                 run.extra.options = app_options.to_json(policy, task.name)
+            if overrides.get("by"):
+                run.extra = run.extra or Extra()
+                run.extra.by = _text(overrides, "by")
         run.needy = bool(parents)
         if "after" in overrides:
             parents.update(dict.fromkeys(self.parents(overrides["after"])))
@@ -214,11 +262,11 @@ def _call(item: Any) -> tuple[tuple[Any, ...], Mapping[str, Any]]:
     return (item,), _NO_KWARGS
 
 
-def _label(overrides: Mapping[str, Any]) -> str | None:
-    label = overrides.get("label")
-    if label is not None and not isinstance(label, str):
-        raise WrongType(f"label must be a str, not {label!r} ({type(label).__name__})")
-    return label
+def _text(overrides: Mapping[str, Any], option: str) -> str:
+    found = overrides.get(option)
+    if found is not None and not isinstance(found, str):
+        raise WrongType(f"{option} must be a str, not {found!r} ({type(found).__name__})")
+    return found or ""
 
 
 def _may_hold(values: Iterable[object]) -> bool:

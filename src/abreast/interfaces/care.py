@@ -137,6 +137,35 @@ def prune_store(
     }
 
 
+def forget(app: App, id: int) -> None:
+    """Remove one ended run, or a flow with all its runs; see :meth:`abreast.App.forget`."""
+    from ..stores.backup import CareLock
+    from ..stores.leftovers import Files, look_only
+    from ..stores.mishaps import translate
+    from ..stores.sql_care import Pruner
+
+    run = app.run(id)
+    if not run.done:
+        raise UsageError(f"run {id} is {run.state}; only what has ended can be removed")
+    if run.flow is not None:
+        raise UsageError(f"run {id} is part of flow {run.flow}, which is removed as a whole")
+    node = app.node
+    store = node.store
+    files = Files(store.folder, store.log_folder, False)
+    with (
+        CareLock(store.folder),
+        translate(store.path),
+        closing(look_only(store.path)) as look,
+    ):
+        pruner = Pruner(store, _poster(node.engine, store), look, files, False)
+        pruner.remove_runs([id], node.now())
+    if not pruner.runs:
+        raise UsageError(
+            f"run {id} cannot be removed yet: a run that has not ended comes after it, or another "
+            "submit of the same work would still be told of it"
+        )
+
+
 def retention_due(store: Any, engine: Engine, every_s: float = EVERY_S) -> bool:
     """Whether it is time to prune, and nobody else does: of several that ask one is told so."""
 

@@ -140,6 +140,15 @@ class StoredRun(RunView):
         return self._record.error
 
     @property
+    def trigger(self) -> str:
+        """Who made it: ``schedule nightly``, ``user anna``, ``after extract``, ``retry of 12``;
+        empty when a program simply submitted it."""
+        extra = self.known.extra or NOTHING
+        if extra.retry_of is not None:
+            return f"retry of {extra.retry_of}"
+        return extra.by
+
+    @property
     def worker(self) -> int | None:
         """The id of the worker that executes it, or None."""
         return (self._record.extra or NOTHING).worker

@@ -76,6 +76,7 @@ class Worker:
         self.fresh = fresh
         self.drain = float(drain)
         self.id: int | None = None
+        self.shared = False  # whether the app submits and looks through this worker's store
         self.engine: Engine
         self._memory = app.url == "memory://"
         self._executor = executor or ("thread" if self._memory else "process")
@@ -192,6 +193,12 @@ class Worker:
 
     def close(self) -> None:
         """Drain, then leave: no new starts, running runs get ``drain`` seconds."""
+        if self._started:
+            self.finish()
+            self.leave()
+
+    def finish(self) -> None:
+        """Start nothing more, give running runs ``drain`` seconds, stop what is left then."""
         if not self._started:
             return
         self._started = False
@@ -204,7 +211,6 @@ class Worker:
             self.engine.stop_all(self._running, Reason.SHUTDOWN)
             self._hurry = False
             self._wait_for_rest(_LEAVE_S)
-        self._leave()
 
     def __enter__(self) -> Worker:
         return self.start()
@@ -248,6 +254,8 @@ class Worker:
         store.claims.room = self._room.of
         self.engine.claimer.log_path = Logs(store).of if store.log_folder else None
         self.engine.claimer.origin = self.app.url
+        if self.shared:
+            self.app.share(store, self.engine)
 
     def _add_executors(self) -> None:
         for name in _EXECUTORS:
@@ -311,7 +319,8 @@ class Worker:
         self.engine.when_at_rest(look)
         self.engine.attend()
 
-    def _leave(self) -> None:
+    def leave(self) -> None:
+        """Sign off and close the store, after :meth:`finish`."""
         engine = self.engine
         if self._memory:
             return

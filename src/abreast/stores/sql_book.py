@@ -9,6 +9,7 @@ from ..domain.model import Flow, PastAttempt, Run
 from ..domain.states import Reason, State
 from .sql_records import COLUMNS, NUMBERS, STATES, fill_flow, progress_of
 from .sql_rows import Rows
+from .sql_search import SqlSearch
 
 if TYPE_CHECKING:
     from .database import Database
@@ -53,7 +54,7 @@ class WorkerRow(NamedTuple):
     running: int
 
 
-class SqlBook:
+class SqlBook(SqlSearch):
     """The reading side of a store; see ``interfaces/app_node.py``, which says what is expected."""
 
     db: Database

@@ -100,10 +100,10 @@ class Pruner:
         """Remove the runs a rule names, then what nobody uses any more."""
         if rule.before is not None or rule.failed_before is not None:
             for page in self._by_age(rule):
-                self._remove_all(page, now)
+                self.remove_runs(page, now)
         if rule.keep is not None:
             for page in self._by_count(rule.keep, rule.failed_apart):
-                self._remove_all(page, now)
+                self.remove_runs(page, now)
         self._remove_known(now)
         self._remove_turns()
         self.lanes = self._remove_idle("lanes", "claims<>'[]'", _IDLE)
@@ -147,7 +147,7 @@ class Pruner:
                 yield [row[0] for row in page]
                 last = page[-1][0]
 
-    def _remove_all(self, ids: list[int], now: float) -> None:
+    def remove_runs(self, ids: list[int], now: float) -> None:
         """Remove these runs, flows with all their children, as far as nothing needs them."""
         if self._dry:
             ids = [id for id in ids if id not in self._seen]

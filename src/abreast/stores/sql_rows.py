@@ -49,6 +49,12 @@ class Rows(Records):
         self._completed: list[tuple[Any, ...]] = []
         self.dirty_flows: dict[int, Flow] = {}
 
+    def name_tasks(self, names: Iterable[str]) -> None:
+        """Give numbers to tasks that have had no run yet. In a turn."""
+        for name in names:
+            self.db.execute("INSERT OR IGNORE INTO tasks (name) VALUES (?)", (name,))
+        self.load_tasks()
+
     # -- reading ----------------------------------------------------------------------------
 
     def current(self, runs: Iterable[Run]) -> list[Run]:
@@ -299,7 +305,7 @@ class Rows(Records):
 
 _KEPT = frozenset(
     {"expires", "deadline", "unique", "fair", "backoffs", "note", "options", "retry_of", "pid",
-     }
+     "by"}
 )  # fmt: skip
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Callable, Mapping
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 from ..domain.model import Run, Task
 from ..errors import StoreError
@@ -17,6 +18,12 @@ from .run_logs import log_name
 from .sql import SqlStore
 from .sql_book import SqlBook
 from .sql_values import JsonValues
+
+
+if TYPE_CHECKING:
+    from .sql_answered import Answered
+    from .sql_events import Events
+    from .sql_schedules import Schedules
 
 
 class SqliteStore(SqlStore, SqlBook):
@@ -59,6 +66,27 @@ class SqliteStore(SqlStore, SqlBook):
         self.runtime = runtime_folder(db.path)
         self.bells = Bells(self.runtime)
         self.bell: Bell | None = None  # our own, which is not to be rung by us
+
+    @cached_property
+    def schedules(self) -> Schedules:
+        """When runs are made, and what became of each instant."""
+        from .sql_schedules import Schedules
+
+        return Schedules(self)
+
+    @cached_property
+    def events(self) -> Events:
+        """What happened, in order."""
+        from .sql_events import Events
+
+        return Events(self)
+
+    @cached_property
+    def answered(self) -> Answered:
+        """Submits under a key of the caller's."""
+        from .sql_answered import Answered
+
+        return Answered(self)
 
     def end_turn(self) -> None:
         """Commit, then wake whom it concerns."""

@@ -15,7 +15,7 @@ CREATE TABLE schedules (
     next     REAL,              -- the next instant that is not in the ledger yet
     due      REAL               -- when that is to be acted on: next and its jitter
 );
-CREATE INDEX schedules_due ON schedules (due) WHERE due IS NOT NULL;
+CREATE INDEX schedules_due ON schedules (owner, due) WHERE due IS NOT NULL;
 
 -- the ledger: one row per instant makes it impossible to act on one twice
 CREATE TABLE instants (
@@ -68,6 +68,7 @@ CREATE TABLE sessions (
 CREATE TABLE answered (
     key TEXT PRIMARY KEY, digest TEXT NOT NULL, run INTEGER NOT NULL, at REAL NOT NULL
 ) WITHOUT ROWID;
+CREATE INDEX answered_at ON answered (at);
 
 -- children that wait for arguments are in no line yet
 CREATE INDEX runs_nowhere ON runs (task) WHERE state < 2 AND lane IS NULL;
