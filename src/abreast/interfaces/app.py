@@ -146,6 +146,10 @@ class App(Registry, Submitting, Looking, Searching):
             self.close()
             self._node = app_node.share_node(self.url, store, engine)
 
+    def retain(self, retention: Mapping[str, Any]) -> None:
+        """Let workers that start from now on remove old runs; see ``retention`` above."""
+        self.retention = _retention(retention)
+
     @property
     def in_memory(self) -> bool:
         """Whether this app was made with, or bound to, ``memory://``."""

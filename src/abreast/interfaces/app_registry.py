@@ -58,9 +58,7 @@ class Registry:
 
         def declare(fn: Callable[..., Any]) -> AppTask:
             if isinstance(fn, TaskFunction):
-                return self._keep(
-                    AppTask(cast("App", self), fn.fn, {**fn.options, **options})
-                )
+                return self._keep(AppTask(cast("App", self), fn.fn, {**fn.options, **options}))
             if not callable(fn):
                 raise WrongType(f"task: {fn!r} is not callable")
             return self._keep(AppTask(cast("App", self), fn, options))

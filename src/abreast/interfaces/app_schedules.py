@@ -30,8 +30,8 @@ _MANY = 10_000  # instants of one backfill
 class Instant:
     """One due time of a schedule and what became of it: a row of the ledger.
 
-    ``at``: the time (seconds since 1970), without jitter; ``until`` and ``count`` where a row stands
-    for several. ``outcome``: ``ran``, ``skipped``, ``missed``, ``merged`` or ``paused``, and
+    ``at``: the time (seconds since 1970), without jitter; ``until`` and ``count`` where a row
+    stands for several. ``outcome``: ``ran``, ``skipped``, ``missed``, ``merged`` or ``paused``, and
     ``reason`` why. ``run``: the id of its run.
     """
 

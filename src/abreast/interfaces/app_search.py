@@ -152,6 +152,12 @@ class Searching:
             for name, item in numbers.items()
         }
 
+    def live(self) -> dict[str, tuple[int, int]]:
+        """How many runs run and how many are pending now, by task; quick, however many runs the
+        store has."""
+        found: dict[str, tuple[int, int]] = self.file_store().live()
+        return found
+
     def task_ids(self) -> dict[str, int]:
         """A number for every task of this app and of the store's runs, which never changes."""
         store = self.file_store()

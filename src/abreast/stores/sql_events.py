@@ -21,8 +21,7 @@ _TRIGGERS = {
     "tell_note": "AFTER UPDATE OF progress, asked ON runs WHEN old.state=new.state AND "
     "(old.progress IS NOT new.progress OR old.asked IS NOT new.asked) BEGIN "
     + _RUN.replace("'run'", "'note'").format("new.state"),
-    "tell_flow": "AFTER INSERT ON flows BEGIN "
-    + _RUN.replace("'run'", "'note'").format("NULL"),
+    "tell_flow": "AFTER INSERT ON flows BEGIN " + _RUN.replace("'run'", "'note'").format("NULL"),
     "tell_instant": "AFTER INSERT ON instants BEGIN INSERT INTO events (kind, id, at) "
     f"VALUES ('instant', new.id, {_NOW});",
     "tell_schedule": "AFTER INSERT ON schedules BEGIN INSERT INTO events (kind, id, at) "

@@ -7,94 +7,27 @@ happens once however many services share the store, and again for none when a cl
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from math import inf
-from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..domain import instants
 from ..domain.instants import Outcome, Policy, Verdict, Way
 from ..domain.model import Change, Extra, Run
-from ..domain.schedule import Schedule, jitter_of
+from ..domain.schedule import jitter_of
 from ..domain.states import Reason
 from ..errors import AbreastError
+from .sql_ledger import Declared, InstantRow, Ledger, ScheduleRow
 
-if TYPE_CHECKING:
-    from .sql_submit import SqlSubmitting
+__all__ = ["Declared", "InstantRow", "ScheduleRow", "Schedules"]
 
 _PAGE = 500  # instants of one schedule, and schedules, that are looked at in a turn
 _UNFINISHED = 1000  # runs that one waits for at most
 
-_COLUMNS = "id, name, task, spec, zone, policy, source, owner, anchor, paused, next, due"
-
-
-class ScheduleRow(NamedTuple):
-    """A schedule as it is kept. ``policy``: JSON; times in seconds since 1970 in UTC."""
-
-    id: int
-    name: str
-    task: str
-    spec: str
-    zone: str
-    policy: Any
-    source: str
-    owner: str
-    anchor: float
-    paused: float | None
-    next: float | None
-    due: float | None
-
-    @property
-    def said(self) -> dict[str, Any]:
-        """What its declaration says besides the times."""
-        found: dict[str, Any] = json.loads(self.policy)
-        return found
-
-
-class InstantRow(NamedTuple):
-    """A row of the ledger; see :class:`abreast.interfaces.app_schedules.Instant`."""
-
-    id: int
-    schedule: str
-    task: str
-    at: float
-    until: float | None
-    times: int
-    outcome: str
-    reason: str | None
-    run: int | None
-    decided: float
-
-
-class Declared(NamedTuple):
-    """A schedule as it is declared."""
-
-    name: str
-    task: str
-    spec: str
-    zone: str
-    said: dict[str, Any]
-
-
 Maker = Callable[[ScheduleRow, float], Run]
 
 
-class Schedules:
+class Schedules(Ledger):
     """The tables ``schedules`` and ``instants`` of a store."""
-
-    def __init__(self, store: SqlSubmitting) -> None:
-        self._store = store
-        self._parsed: dict[tuple[str, str, str, float], Schedule] = {}
-
-    def timing(self, row: ScheduleRow) -> Schedule:
-        """When the instants of a schedule are."""
-        key = row.spec, row.name, row.zone, row.anchor
-        found = self._parsed.get(key)
-        if found is None:
-            if len(self._parsed) > 50_000:
-                self._parsed.clear()
-            found = Schedule.parse(row.spec, name=row.name, zone=row.zone, anchor=row.anchor)
-            self._parsed[key] = found
-        return found
 
     # -- declaring --------------------------------------------------------------------------
 
@@ -121,9 +54,7 @@ class Schedules:
         same = row is not None and (row.task, row.source, row.owner) == (item.task, source, owner)
         if same and row is not None and (row.spec, row.zone) == (item.spec, item.zone):
             if row.policy != text:
-                self._store.db.execute(
-                    "UPDATE schedules SET policy=? WHERE id=?", (text, row.id)
-                )
+                self._store.db.execute("UPDATE schedules SET policy=? WHERE id=?", (text, row.id))
                 if json.loads(row.policy).get("jitter") != item.said.get("jitter"):
                     self._set_next(row._replace(policy=text), row.next)
             return
@@ -159,9 +90,7 @@ class Schedules:
 
     def _set_next(self, row: ScheduleRow, at: float | None) -> None:
         due = None if at is None else at + jitter_of(row.name, at, row.said.get("jitter") or 0.0)
-        self._store.db.execute(
-            "UPDATE schedules SET next=?, due=? WHERE id=?", (at, due, row.id)
-        )
+        self._store.db.execute("UPDATE schedules SET next=?, due=? WHERE id=?", (at, due, row.id))
 
     # -- firing -----------------------------------------------------------------------------
 
@@ -308,8 +237,8 @@ class Schedules:
     def _waiting(self, schedule: int) -> int | None:
         """The newest run of a schedule, if it has not started."""
         row = self._store.db.execute(
-            "SELECT r.id FROM instants i JOIN runs r ON r.id=i.run WHERE i.schedule=? AND r.state<3 "
-            "ORDER BY i.at DESC LIMIT 1",
+            "SELECT r.id FROM instants i JOIN runs r ON r.id=i.run "
+            "WHERE i.schedule=? AND r.state<3 ORDER BY i.at DESC LIMIT 1",
             (schedule,),
         ).fetchone()
         return None if row is None else int(row[0])
@@ -356,85 +285,3 @@ class Schedules:
             found.append(InstantRow(cursor[0][0], row.name, row.task, at, None, 1, str(outcome),
                                     reason, run, wall))  # fmt: skip
         return found, changes
-
-    def forget(self, before: float, at_most: int = 5000) -> int:
-        """Remove rows of the ledger that were written before a time, and those of removed
-        schedules; return how many. In a turn."""
-        self._store.open(False)
-        cursor = self._store.db.execute(
-            "DELETE FROM instants WHERE id IN (SELECT id FROM instants WHERE decided<? LIMIT ?)",
-            (before, at_most),
-        )
-        return int(cursor.rowcount)
-
-    # -- looking, from any thread ---------------------------------------------------------------
-
-    def _rows(
-        self, where: str, given: Sequence[Any], in_turn: bool = False
-    ) -> Sequence[ScheduleRow]:
-        sql = f"SELECT {_COLUMNS} FROM schedules WHERE {where}"
-        db = self._store.db
-        rows = db.execute(sql, tuple(given)).fetchall() if in_turn else db.read(sql, tuple(given))
-        return [ScheduleRow(*row) for row in rows]
-
-    def list(self, task: str | None = None, name: str | None = None) -> Sequence[ScheduleRow]:
-        """All schedules by name, or those of a task, or the one of a name."""
-        if name is not None:
-            return self._rows("name=?", (name,))
-        if task is not None:
-            return self._rows("task=? ORDER BY name", (task,))
-        return self._rows("1 ORDER BY name", ())
-
-    def ledger(
-        self,
-        name: str | None = None,
-        since: float | None = None,
-        until: float | None = None,
-        outcomes: Iterable[str] | None = None,
-        before: int | None = None,
-        limit: int = 100,
-        task: str | None = None,
-        ids: Iterable[int] | None = None,
-    ) -> Sequence[InstantRow]:
-        """Rows of the ledger, the newest first."""
-        where, given = ["1"], []  # type: tuple[list[str], list[Any]]
-        wanted: Mapping[str, Any] = {
-            "s.name=?": name, "s.task=?": task, "i.at>=?": since, "i.at<?": until, "i.id<?": before,
-        }  # fmt: skip
-        for text, value in wanted.items():
-            if value is not None:
-                where.append(text)
-                given.append(value)
-        for column, values in (("i.outcome", outcomes), ("i.id", ids)):
-            if values is not None:
-                listed = list(values)
-                where.append(f"{column} IN ({','.join('?' * len(listed))})")
-                given += listed
-        rows = self._store.db.read(
-            "SELECT i.id, s.name, s.task, i.at, i.until, i.count, i.outcome, i.reason, i.run, "
-            "i.decided FROM instants i JOIN schedules s ON s.id=i.schedule "
-            f"WHERE {' AND '.join(where)} ORDER BY i.id DESC LIMIT {int(limit)}",
-            tuple(given),
-        )
-        return [InstantRow(*row) for row in rows]
-
-    def last_of(self, ids: Iterable[int]) -> dict[int, InstantRow]:
-        """The newest row of the ledger of each of these schedules."""
-        listed = list(ids)
-        rows = self._store.db.read(
-            "SELECT s.id, i.id, s.name, s.task, i.at, i.until, i.count, i.outcome, i.reason, i.run,"
-            " i.decided FROM schedules s JOIN instants i ON i.id=(SELECT id FROM instants WHERE "
-            "schedule=s.id ORDER BY at DESC LIMIT 1) WHERE s.id IN "
-            "(SELECT value FROM json_each(?))",
-            (json.dumps(listed),),
-        )
-        return {row[0]: InstantRow(*row[1:]) for row in rows}
-
-    def last_success(self, id: int) -> float | None:
-        """When a run of a schedule last completed."""
-        rows = self._store.db.read(
-            "SELECT r.ended FROM instants i JOIN runs r ON r.id=i.run AND r.state=4 "
-            "WHERE i.schedule=? ORDER BY i.at DESC LIMIT 1",
-            (id,),
-        )
-        return rows[0][0] if rows else None

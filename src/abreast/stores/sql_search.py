@@ -183,8 +183,10 @@ class SqlSearch:
 
     def _live(self, task: int) -> tuple[int, int]:
         """How many runs of a task run, and how many wait."""
-        part = "(SELECT count(*) FROM lanes l CROSS JOIN runs r ON r.lane=l.id AND r.{} " \
-               "WHERE l.task=?1)"  # fmt: skip
+        part = (
+            "(SELECT count(*) FROM lanes l CROSS JOIN runs r ON r.lane=l.id AND r.{} "
+            "WHERE l.task=?1)"
+        )
         rows = self.db.read(
             f"SELECT {part.format('state=3')}, {part.format('state=2')} + "
             f"{part.format('state<2')} + "
@@ -193,6 +195,19 @@ class SqlSearch:
         )
         active, waiting = rows[0]
         return active, waiting
+
+    def live(self) -> dict[str, tuple[int, int]]:
+        """How many runs run and how many are pending, by task; those without are left out."""
+        found: dict[str, tuple[int, int]] = {}
+        for state in (3, 2):
+            for name, count in self.db.read(
+                f"SELECT t.name, count(*) FROM runs r JOIN tasks t ON t.id=r.task "
+                f"WHERE r.state={state} GROUP BY r.task",
+                (),
+            ):
+                running, waiting = found.get(name, (0, 0))
+                found[name] = (count, waiting) if state == 3 else (running, count)
+        return found
 
     def waiters(self, key: str, limit: int) -> list[int]:
         """The pending runs in lines that use a key, in the order of their submits."""

@@ -19,7 +19,6 @@ from .sql import SqlStore
 from .sql_book import SqlBook
 from .sql_values import JsonValues
 
-
 if TYPE_CHECKING:
     from .sql_answered import Answered
     from .sql_events import Events
