@@ -9,7 +9,6 @@ import pytest
 
 from abreast import App
 from abreast.domain.model import Run
-from abreast.errors import UsageError
 from abreast.interfaces.service.reactor import Reactor, followers_of
 
 
@@ -45,7 +44,7 @@ def reactor_of(app: App, told: list[tuple[int, bool | None]] | None = None) -> R
         return []
 
     found = Reactor(app, tell, lambda name: told is not None)
-    found.follow(followers_of(app))
+    found.follow(followers_of(app)[0])
     app.tell_events()
     app.node.post(lambda now: app.file_store().events.reader(found._name))
     return found
@@ -126,11 +125,12 @@ def test_people_hear_of_ends_and_how_it_was_before(app: App) -> None:
     assert told == [(1, None), (2, True), (3, False)]
 
 
-def test_circles_and_unknown_names_are_refused(app: App) -> None:
+def test_circles_and_unknown_names_are_left_out_and_told(app: App) -> None:
     app.task(name="a", after=["b"])(plain)
-    with pytest.raises(UsageError, match="task 'a' comes after 'b', which is no task here"):
-        followers_of(app)
+    assert followers_of(app) == ([], {"a": "it comes after 'b', which is no task here"})
     app.task(name="b", after=["a"])(plain)
-    reactor = Reactor(app, lambda run, before: [], lambda name: False)
-    with pytest.raises(UsageError, match="would start one another for ever"):
-        reactor.follow(followers_of(app))
+    app.task(name="c", after=["extract"])(plain)
+    found, wrong = followers_of(app)
+    assert [item.task for item in found] == ["c"]
+    assert set(wrong) == {"a", "b"}
+    assert "would start one another for ever" in wrong["a"]

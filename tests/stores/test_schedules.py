@@ -31,7 +31,7 @@ class Box:
         self.rows: Schedules = self.app.file_store().schedules
 
     def declare(self, wall: float) -> None:
-        declared = self.app.schedules.declared()["app"]
+        declared = self.app.schedules.declared()[0]["app"]
         self.app.node.post(lambda now: self.rows.declare("box", declared, "app", wall))
 
     def fire(self, wall: float) -> list[tuple[float, str]]:

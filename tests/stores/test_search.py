@@ -172,8 +172,7 @@ def test_memory_says_what_it_lacks() -> None:
         "SELECT r.id FROM lanes l CROSS JOIN runs r ON r.lane=l.id AND r.state<2 WHERE l.task=1",
         "SELECT id FROM runs r WHERE task=1 AND state<2 AND lane IS NULL",
         "SELECT min(due) FROM schedules r WHERE owner='x' AND due IS NOT NULL",
-        "SELECT t.name, count(*) FROM runs r JOIN tasks t ON t.id=r.task WHERE r.state=3 "
-        "GROUP BY r.task",
+        "SELECT r.task, count(*) FROM runs r WHERE r.state=3 GROUP BY r.task",
     ],
 )
 def test_no_question_reads_the_whole_history(app: App, sql: str) -> None:
