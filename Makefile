@@ -17,8 +17,8 @@ help:  ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /	/' | \
 		while IFS='	' read -r name text; do printf '  %-8s %s\n' "$$name" "$$text"; done
 
-demo: $(DEMO_VENV)/.ready  ## show abreast at work: eight real tasks side by side
-	@$(DEMO_VENV)/bin/abreast demo $(ARGS)
+demo: $(DEMO_VENV)/.ready  ## show abreast at work: tasks side by side, then a service
+	@$(DEMO_VENV)/bin/abreast demo --serve $(ARGS)
 
 test: $(VENV)/.test  ## run all tests (ARGS goes to pytest)
 	@$(RUN) pytest $(ARGS)
@@ -54,10 +54,10 @@ SETUP = pyproject.toml scripts/requirements.py scripts/setup_check.sh
 
 $(DEMO_VENV)/.ready: $(SETUP)
 	@sh scripts/setup_check.sh "$(PYTHON)"
-	@echo "setting up $(DEMO_VENV): runtime dependencies only ..."
+	@echo "setting up $(DEMO_VENV): what abreast and its service need to run ..."
 	@"$(PYTHON)" -m venv $(DEMO_VENV)
 	@echo '*' > $(DEMO_VENV)/.gitignore
-	@$(DEMO_VENV)/bin/python $(PIP_INSTALL) -e .
+	@$(DEMO_VENV)/bin/python $(PIP_INSTALL) -e '.[server]'
 	@touch $@
 
 $(VENV)/.test $(VENV)/.dev: $(SETUP)

@@ -14,6 +14,7 @@ from ...domain.command import Command
 from ...domain.states import COMPLETED, FAILED, Reason
 from ..samples import demo_tasks as sample
 from .demo_durable import show_durability
+from .demo_service import show_service
 from .exits import FAILED_RUNS, INTERRUPTED, OK, exit_code
 from .screen import Screen
 from .session import Options, Session
@@ -38,7 +39,7 @@ def plan(runner: Runner, data: Path) -> None:
     runner.add(sample.wait_for_answer, executor="process", timeout=_PATIENCE)
 
 
-def demo(html: str | None = None, progress: str = "auto") -> int:
+def demo(html: str | None = None, progress: str = "auto", serve: bool = False) -> int:
     """Carry out the command; returns the exit code."""
     options = Options(html=html, progress=progress, concurrency=8)
     options.check()
@@ -69,6 +70,8 @@ def demo(html: str | None = None, progress: str = "auto") -> int:
         for line in wrong:
             screen.line(f"  {line}")
         return FAILED_RUNS
+    if serve:
+        return show_service(screen)
     screen.line("\nNext:  abreast exec -j 4 -- gzip -k {} ::: *.csv     a command over many files")
     screen.line("       abreast run tasks.py                          your own @task functions")
     return OK

@@ -1,17 +1,19 @@
-"""A stored run in words and as values that JSON can hold."""
+"""A stored run in words; as values that JSON can hold: see ``interfaces/run_json.py``."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ...domain.model import NOTHING, Progress, Run
-from ..report_dict import iso
 from ..report_text import duration, message, one_line, said, short_repr, traceback_text
+from ..run_json import SCHEMA as SCHEMA
+from ..run_json import details as details
+from ..run_json import steps_of as steps_of
+from ..run_json import summary as summary
 
 if TYPE_CHECKING:
     from ..stored_run import StoredRun
 
-SCHEMA = 1
 HEADS = ["RUN", "TASK", "STATE", "CREATED", "WAITED", "TOOK", ""]
 RIGHT = frozenset({"RUN", "WAITED", "TOOK"})
 _MANY = 20  # children and steps that are shown
@@ -85,87 +87,6 @@ def zoned(at: float) -> str:
     from datetime import datetime
 
     return f"{datetime.fromtimestamp(at).astimezone():%Y-%m-%d %H:%M:%S %Z}"
-
-
-# -- JSON -------------------------------------------------------------------------------------
-
-
-def summary(run: StoredRun) -> dict[str, Any]:
-    """What a list says about a run."""
-    state = run.state  # read once; what follows is of the same moment
-    record = run.known
-    extra = record.extra or NOTHING
-    return {
-        "id": run.id,
-        "name": record.task.name,
-        "label": run.label,
-        "state": str(state),
-        "reason": None if record.reason is None else str(record.reason),
-        "created": iso(record.created),
-        "due": iso(record.due),
-        "started": iso(record.started),
-        "ended": iso(record.ended),
-        "wait_seconds": run.wait_seconds,
-        "run_seconds": run.run_seconds,
-        "attempts": record.attempt,
-        "progress": _progress(run.progress),
-        "flow": run.flow,
-        "worker": extra.worker,
-        "retry_of": extra.retry_of,
-        "error": _error(record.error),
-    }
-
-
-def details(run: StoredRun) -> dict[str, Any]:
-    """All there is to say about a run."""
-    found = summary(run)
-    record = run.known
-    found["args"], found["kwargs"] = list(record.args), dict(record.kwargs)
-    found["result"] = record.value
-    if found["error"] is not None:
-        found["error"]["traceback"] = traceback_text(run) or None  # type: ignore[arg-type]
-    found["history"] = [
-        {
-            "started": iso(past.started),
-            "ended": iso(past.ended),
-            "reason": None if past.reason is None else str(past.reason),
-            "error": _error(past.error),
-        }
-        for past in record.history or ()
-    ]
-    found["pid"] = (record.extra or NOTHING).pid
-    found["log"] = run.log_path
-    return found
-
-
-def _progress(progress: Progress | None) -> dict[str, Any] | None:
-    if progress is None:
-        return None
-    return {"done": progress.done, "total": progress.total, "message": progress.message}
-
-
-def _error(error: BaseException | None) -> dict[str, Any] | None:
-    if error is None:
-        return None
-    name = getattr(error, "type_name", None) or type(error).__name__
-    return {"type": name, "message": said(error)}
-
-
-def steps_of(run: StoredRun) -> list[dict[str, Any]]:
-    """The recorded steps of a run."""
-    return [
-        {
-            "name": step.name,
-            "attempt": step.attempt,
-            "input": step.input,
-            "output": step.output,
-            "error": step.error,
-            "started": iso(step.started),
-            "ended": iso(step.ended),
-            "seconds": None if step.ended is None else max(0.0, step.ended - step.started),
-        }
-        for step in run.steps()
-    ]
 
 
 # -- one run, at length -------------------------------------------------------------------------

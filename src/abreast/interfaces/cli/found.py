@@ -67,7 +67,7 @@ def opened(
 def _find(where: Where, tasks: bool | None) -> tuple[App, str]:
     """The app, and a line that says what was found and from where."""
     found = config.find(where.app, where.store)
-    on_the_spot = found.store is not None and not found.store.source.startswith("[")
+    on_the_spot = found.store is not None and found.store.given
     if tasks is False:
         load = found.app is not None and not on_the_spot
     else:
@@ -93,8 +93,9 @@ def _find(where: Where, tasks: bool | None) -> tuple[App, str]:
     if not load or found.app is None:
         return app, f"store {place} ({source})"
     named = f"app {found.app.value}"
-    if found.app.source.startswith("[") and source.startswith("["):
-        return app, f"{named}, store {place} (both from {found.config.path})"
+    both = found.app.file is not None and store is not None and store.file == found.app.file
+    if both and source != "named by the app":
+        return app, f"{named}, store {place} (both from {found.app.file})"
     return app, f"{named} ({found.app.source}), store {place} ({source})"
 
 

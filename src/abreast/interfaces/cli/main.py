@@ -11,7 +11,19 @@ import click
 
 from ... import __version__
 from ...errors import AbreastError
-from . import care_commands, queue_commands, worker_commands
+from . import (
+    care_commands,
+    config_commands,
+    deploy_commands,
+    import_commands,
+    init_commands,
+    notify_commands,
+    queue_commands,
+    schedule_commands,
+    serve_commands,
+    user_commands,
+    worker_commands,
+)
 from .options import DurationType
 
 SIGNAL = 128  # exit codes above it: ended by a signal
@@ -60,13 +72,17 @@ def cli() -> None:
     abreast demo                                 see it at work, in a few seconds
     abreast run tasks.py                         the @task functions of a file
     abreast exec -j 4 -- gzip -k {} ::: *.csv    a command over many arguments
+    abreast init jobs && abreast serve jobs      a folder of tasks: by hand, by the clock, by HTTP
     abreast submit send -a address=a@example.com write down a run of an app's task ...
     abreast worker                               ... and execute what was written down
     """
 
 
-for _command in (*queue_commands.COMMANDS, *worker_commands.COMMANDS, *care_commands.COMMANDS):
-    cli.add_command(_command)
+for _family in (init_commands, serve_commands, config_commands, import_commands, schedule_commands,
+                user_commands, notify_commands, queue_commands, worker_commands, care_commands,
+                deploy_commands):  # fmt: skip
+    for _command in _family.COMMANDS:
+        cli.add_command(_command)
 
 
 @cli.command("run")
@@ -123,6 +139,8 @@ def exec_command(**options: Any) -> None:
               help="Where to write the timeline; a temporary folder by default.")  # fmt: skip
 @click.option("--progress", type=click.Choice(["auto", "live", "plain", "none"]), default="auto",
               show_default=True, help="How to show what runs.")  # fmt: skip
+@click.option("--serve", is_flag=True, help="Then serve sample tasks over HTTP, until Ctrl-C (for "
+              "30 seconds when not on a terminal).")  # fmt: skip
 def demo_command(**options: Any) -> None:
     """See it at work: eight real tasks side by side, one of which fails and one hangs.
 
