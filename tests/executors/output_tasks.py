@@ -164,6 +164,11 @@ def niceness() -> tuple[int, int]:
     return os.getpriority(os.PRIO_PROCESS, 0), os.getpid()
 
 
+def file_text(path: str) -> str:
+    with open(path) as file:
+        return file.read()
+
+
 def titles() -> tuple[str, str]:
     """What the process table says of this process: its arguments and its name."""
     with open("/proc/self/cmdline", "rb") as file:

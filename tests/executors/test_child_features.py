@@ -16,6 +16,7 @@ from tests.executors.conftest import Bench
 from abreast import platform
 from abreast.domain.command import Command
 from abreast.domain.model import Outcome, Task
+from abreast.executors.command import CommandExecutor
 from abreast.executors.process import ProcessExecutor
 
 pytestmark = pytest.mark.needs("linux")
@@ -138,3 +139,50 @@ def test_the_origin_travels(processes: Any) -> None:
     processes.host.next_report()
     assert attempt.value == ("sqlite:////jobs.db", attempt.run.id, 3)
     assert processes.run(tasks.who).value[0] is None
+
+
+# -- when memory runs out --------------------------------------------------------------------
+
+
+OOM = "/proc/self/oom_score_adj"
+
+
+def test_children_of_a_worker_go_before_it(titled: Any, tmp_path: Path) -> None:
+    own = Path(OOM).read_text()
+    wanted = max(int(own), 500)
+    attempt = titled.run(tasks.file_text, OOM)
+    assert int(attempt.value) == wanted
+    stat = Path(f"/proc/{attempt.pid}/stat").read_text()
+    parent = int(stat.rpartition(")")[2].split()[1])
+    assert Path(f"/proc/{parent}/oom_score_adj").read_text() == own  # the nursery has to stay
+    bench = Bench(CommandExecutor(2, titles=True), tmp_path)
+    try:
+        assert int(bench.run(Task("cat", Command("cat", OOM))).value.stdout) == wanted
+    finally:
+        bench.executor.close(0.0)
+
+
+def test_other_children_stay_as_they_are(processes: Any) -> None:
+    assert processes.run(tasks.file_text, OOM).value == Path(OOM).read_text()
+
+
+@pytest.mark.parametrize("own", ["700\n", "400\n"])
+def test_a_higher_score_stays(own: str, tmp_path: Path, monkeypatch: Any) -> None:
+    file = tmp_path / "score"
+    file.write_text(own)
+    monkeypatch.setattr("builtins.open", redirected(str(file)))
+    platform.go_first(500)
+    monkeypatch.undo()
+    assert int(file.read_text()) == max(int(own), 500)
+
+
+@pytest.mark.parametrize("place", ["not/there", "."])
+def test_a_score_that_cannot_be_set_is_no_trouble(place: str, monkeypatch: Any) -> None:
+    monkeypatch.setattr("builtins.open", redirected(place))
+    platform.go_first()
+
+
+def redirected(path: str) -> Any:
+    """The built-in ``open`` with another path in the place of the score's."""
+    real = open
+    return lambda name, *rest, **more: real(path if name == OOM else name, *rest, **more)

@@ -328,8 +328,8 @@ def test_schedules_people_add(boxes: Callable[..., Box]) -> None:
     box.declare(NOON)
     assert [view.name for view in schedules.list()] == ["extra", "job"]
     schedules.remove("extra")
-    with pytest.raises(Exception, match="there is no schedule 'extrra'; did you mean 'extra'"):
-        schedules.get("extrra")
+    with pytest.raises(Exception, match="there is no schedule 'jobb'; did you mean 'job'"):
+        schedules.get("jobb")
     with pytest.raises(Exception, match="declared with its task"):
         schedules.change("job", spec="@daily")
     with pytest.raises(Exception, match="there is a schedule 'job' already"):

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from .cron_text import DAY, HOUR, MINUTE, MONTH, WEEKDAY, Expression, Field
+from .cron_text import DAY, HOUR, LAST_DAYS, MINUTE, MONTH, WEEKDAY, Expression, Field
+from .cron_words import MONTH_NAMES, listed
 from .zones import offsets
 
 if TYPE_CHECKING:
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
 
 _UNITS = {MINUTE: "minutes", HOUR: "hours", DAY: "days", MONTH: "months", WEEKDAY: "days"}
 _WHOLE = {MINUTE: "hour", HOUR: "day", DAY: "month", MONTH: "year", WEEKDAY: "week"}
-_LATE_DAYS = {29: "February, in most years", 30: "February", 31: "five months of the year"}
 
 
 def warnings_of(schedule: Schedule, now: float, changes: list[ClockChange]) -> list[str]:
@@ -37,7 +37,7 @@ def warnings_of(schedule: Schedule, now: float, changes: list[ClockChange]) -> l
 def _fields(expression: Expression) -> Iterator[str]:
     for field in expression.fields:
         yield from _steps(field)
-    minute, hour, day, _, weekday = expression.fields
+    minute, hour, day, month, weekday = expression.fields
     if minute.written == "*" and not hour.every:
         first = f"0 {hour.written}"
         yield (
@@ -49,16 +49,26 @@ def _fields(expression: Expression) -> Iterator[str]:
             "day of month and day of week are both given, and it runs on days that match "
             "either of them, not only on those that match both"
         )
-    if not day.special and day.values and min(day.values) > 28 and not day.starred:
-        lacks = _LATE_DAYS[min(day.values)]
-        yield f"day {min(day.values)} does not come in {lacks}; L is the last day of every month"
-    if minute.written == "0" and (hour.every or hour.written == "0"):
+    yield from _missing_days(day, month)
+    daily = day.every and weekday.every and month.every
+    if minute.written == "0" and daily and (hour.every or hour.written == "0"):
         when = "on the hour" if hour.every else "at midnight"
         first = "H" if hour.every else "H H(0-5)"
         yield (
             f"many schedules start {when}; with H, as in '{first} …', the name of the schedule "
             "says when, which spreads them"
         )
+
+
+def _missing_days(day: Field, month: Field) -> Iterator[str]:
+    if day.special or day.starred or not day.values or min(day.values) < 29:
+        return
+    first = min(day.values)
+    lacking = [MONTH_NAMES[m - 1] for m in sorted(month.values) if LAST_DAYS[m - 1] < first]
+    if first == 29 and 2 in month.values:
+        lacking = ["February in most years"]
+    if lacking:
+        yield f"day {first} does not come in {listed(lacking)}; L is the last day of every month"
 
 
 def _steps(field: Field) -> Iterator[str]:
@@ -87,7 +97,7 @@ def _changes(schedule: Schedule, changes: list[ClockChange]) -> Iterator[str]:
             hours = ",".join(map(str, sorted(expression.hour.values)))
             more = "" if len(minutes) + len(hours) > 40 else f"; '{minutes} {hours} …' would run"
             more += " once, right after the change" if more else ""
-            yield change.what.rstrip(".") + more
+            yield change.what[0].lower() + change.what[1:].rstrip(".") + more
         elif change.forward and expression.fixed:
             together = len(change.usual)
             local = schedule.local(change.at).replace(tzinfo=None)

@@ -23,7 +23,7 @@ ALIASES = {
 OTHER_ALIASES = ("@reboot", "@every")
 MONTHS = ["JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"]
 WEEKDAYS = ["SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"]
-_LAST_DAYS = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
+LAST_DAYS = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 
 
 class Kind(NamedTuple):
@@ -214,7 +214,7 @@ def _check_days(whole: str, words: list[tuple[int, str]], found: Expression) -> 
     either = not (found.day.starred or found.weekday.starred)
     if found.day.special or either or not found.day.values:
         return
-    last = max(_LAST_DAYS[month - 1] for month in found.month.values)
+    last = max(LAST_DAYS[month - 1] for month in found.month.values)
     if min(found.day.values) > last:
         start, word = words[2]
         refuse(whole, f"day of month {word} never comes in month {words[3][1]}", start, len(word))

@@ -61,37 +61,31 @@ def words_of(expression: Expression) -> str:
 def _times(minute: Field, hour: Field) -> tuple[str, bool]:
     """When within a day; and whether it is a list of times, which goes behind the days."""
     minutes, hours = sorted(minute.values), sorted(hour.values)
+    first, last = clock(60 * hours[0] + minutes[0]), clock(60 * hours[-1] + minutes[-1])
     if len(minutes) * len(hours) <= _MANY and not hour.every:
         return "at " + listed([clock(60 * h + m) for h in hours for m in minutes]), True
-    return f"{_minutes(minutes)}{_hours(minutes, hours)}", False
+    if hours == list(range(hours[0], hours[-1] + 1)):
+        start = minutes[0] if hour.every else 0  # else it is in `first`
+        span = "" if hour.every else f" from {first} to {last}"
+        return _minutes(minutes, start) + span, False
+    step = _even(hours, 24)
+    if step and len(minutes) == 1:
+        return f"every {step} hours" + (f" from {first}" if first != "00:00" else ""), False
+    if step and not hours[0]:
+        return f"{_minutes(minutes, minutes[0])}, in every {_ordinal(step)} hour", False
+    return f"{_minutes(minutes, minutes[0])}, in the hours {_ranges(hours, str)}", False
 
 
-def _minutes(minutes: list[int]) -> str:
+def _minutes(minutes: list[int], start: int) -> str:
+    """``every 15 minutes``, ``every hour at minute 17``."""
     if len(minutes) == 60:
         return "every minute"
     if len(minutes) == 1:
-        return f"at minute {minutes[0]}"
+        return "every hour" + (f" at minute {minutes[0]}" if start else "")
     step = _even(minutes, 60)
     if step:
-        start = f" from minute {minutes[0]}" if minutes[0] else ""
-        return f"every {step} minutes{start}"
-    return f"at minutes {_ranges(minutes, str)}"
-
-
-def _hours(minutes: list[int], hours: list[int]) -> str:
-    if len(hours) == 24:
-        return " of every hour" if len(minutes) < 60 and not _even(minutes, 60) else ""
-    if len(hours) > 1 and hours == list(range(hours[0], hours[-1] + 1)):
-        first, last = clock(60 * hours[0] + minutes[0]), clock(60 * hours[-1] + minutes[-1])
-        each = " of every hour" if len(minutes) < 60 and not _even(minutes, 60) else ""
-        return f"{each} from {first} to {last}"
-    step = _even(hours, 24)
-    if step:
-        start = f" from {clock(60 * hours[0])}" if hours[0] else ""
-        return f" of every {_ordinal(step)} hour{start}"
-    if len(hours) == 1:
-        return f" from {clock(60 * hours[0] + minutes[0])} to {clock(60 * hours[0] + minutes[-1])}"
-    return f" of the hours {_ranges(hours, str)}"
+        return f"every {step} minutes" + (f" from minute {start}" if start else "")
+    return f"every hour at minutes {_ranges(minutes, str)}"
 
 
 def _even(values: list[int], size: int) -> int:
@@ -132,7 +126,7 @@ def _days(expression: Expression) -> tuple[str, bool]:
         return weekdays, False
     both = day.starred or weekday.starred
     if both:
-        return f"{dates}, if it is {weekdays.removeprefix('every ')}", False
+        return f"{dates}, if that is {weekdays.removeprefix('every ')}", False
     return f"{dates} and also {weekdays}", False
 
 

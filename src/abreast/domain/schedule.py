@@ -348,4 +348,13 @@ def clock_changes(schedule: Schedule, start: float, count: int = 2) -> list[Cloc
     return changes_of(schedule, start, count)
 
 
-__all__ = ["ClockChange", "Preview", "Schedule", "clock_changes", "jitter_of", "lint", "preview"]
+__all__ = [
+    "ClockChange",
+    "Preview",
+    "Schedule",
+    "clock_changes",
+    "jitter_of",
+    "lint",
+    "preview",
+    "warnings_of",
+]

@@ -23,7 +23,8 @@ class ChildExecutor:
     titles : bool
         Whether a child says in its title (``ps aux``) which run of which task it executes. Needs
         the package ``setproctitle``; without it only the first 15 characters are shown, and only
-        by tools that look at the name of the process (``ps -e``, ``top``).
+        by tools that look at the name of the process (``ps -e``, ``top``). Such children are also
+        the first to be ended when the machine runs out of memory (``oom_score_adj`` 500).
     marks : Marks, optional
         Where it is noted which runs have begun.
     heirloom : int, optional

@@ -133,6 +133,8 @@ class Nursery:
             signal.signal(signal.SIGHUP, signal.SIG_DFL)
             platform.become_subreaper()
             platform.die_with(self.pid)
+            if self.titles:  # a worker's; rather one run than the worker with all of them
+                platform.go_first()
             self.control.close()
             self.wake.close()
             os.close(signal_writer.fileno())

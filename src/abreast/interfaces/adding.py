@@ -23,7 +23,7 @@ from .interrupts import Deferred
 from .labels import Labels
 from .linking import After, link, may_hold_runs
 from .run import Run
-from .tasks import DEFAULT, EXECUTORS, OPTIONS, TaskFunction, _Default, as_retry, define
+from .tasks import DEFAULT, EXECUTORS, OPTIONS, SERVICE, TaskFunction, _Default, as_retry, define
 
 
 class Adding:
@@ -221,7 +221,7 @@ class Adding:
         explicit = {key for key in ("timeout", "retry") if options.get(key, DEFAULT) is None}
         target: Any = fn
         if isinstance(fn, TaskFunction):
-            aside = {"after", *explicit}
+            aside = {*SERVICE, *explicit}
             declared = {key: value for key, value in fn.options.items() if key not in aside}
             given = declared | given
             target = fn.fn

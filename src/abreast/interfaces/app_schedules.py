@@ -290,19 +290,18 @@ class Schedules:
 
         return make
 
-    def declared(self) -> dict[str, Declarations]:
-        """What the tasks of the app declare now, by source: ``app`` or ``file``.
-
-        Raises
-        ------
-        UsageError
-            Naming the task and what is wrong with its schedule.
-        """
+    def declared(self) -> tuple[dict[str, Declarations], dict[str, str]]:
+        """What the tasks of the app declare now, by source: ``app`` or ``file``; and by task what
+        is wrong with a schedule, which harms no other."""
         found: dict[str, Declarations] = {"app": [], "file": []}
+        wrong: dict[str, str] = {}
         for task in list(self._app.tasks.values()):
             source = "app" if task.origin[0] == "app" else "file"
-            found[source] += declarations(task, self.zone)
-        return found
+            try:
+                found[source] += declarations(task, self.zone)
+            except (UsageError, WrongType) as error:
+                wrong[task.name] = str(error)
+        return found, wrong
 
 
 def declarations(task: AppTask, zone: str) -> list[Declared]:

@@ -163,6 +163,7 @@ class Searching:
         store = self.file_store()
         known: dict[str, int] = store.task_ids()
         missing = [name for name in self.tasks if name not in known]
+        missing.sort(key=lambda name: name.startswith("abreast:"))  # people's tasks come first
         if missing:
             self.node.post(lambda now: store.open(True) or store.rows.name_tasks(missing))
             known = store.task_ids()

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from ..errors import UsageError
+from . import settings_files
 from .app_node import absolute
-
-FILE = "abreast.toml"
-_KEYS = {"app": {"app"}, "store": {"url"}}
+from .settings_check import Place, text
+from .settings_files import FILE as FILE
+from .settings_files import Layer
+from .settings_secrets import masked_text
 
 
 class Setting(NamedTuple):
@@ -20,13 +21,15 @@ class Setting(NamedTuple):
     value: str
     source: str
     folder: str  # what relative paths in it are relative to
+    file: str | None = None  # that says it
+    given: bool = False  # by an option or a variable
 
 
 @dataclass(frozen=True)
 class Config:
-    """What an ``abreast.toml`` says. Empty when there is none."""
+    """What the files say that count here. Empty when there are none."""
 
-    path: str | None = None
+    path: str | None = None  # of the file that counts most
     app: str | None = None
     store: str | None = None
 
@@ -42,7 +45,7 @@ class Found:
     def describe(self) -> list[str]:
         """One line for each: what was found and where."""
         return [
-            f"{name}: {setting.value} ({setting.source})"
+            f"{name}: {masked_text(setting.value)} ({setting.source})"
             for name, setting in (("app", self.app), ("store", self.store))
             if setting is not None
         ]
@@ -55,14 +58,19 @@ class Found:
         try:
             return absolute(self.store.value, self.store.folder)
         except UsageError as error:
-            raise UsageError(f"{self.store.source}: {error}") from None
+            said = self.store.value
+            shown = str(error).replace(said, masked_text(said))
+            raise UsageError(f"{self.store.source}: {shown}") from None
 
 
 def find(app: str | None = None, store: str | None = None, start: str | None = None) -> Found:
     """Say which app and store are meant.
 
     The first that says something counts: the argument (an option of a command), the environment
-    variable ``ABREAST_APP`` or ``ABREAST_STORE``, the nearest ``abreast.toml`` upward.
+    variable ``ABREAST_APP`` or ``ABREAST_STORE``, the nearest ``abreast.toml`` upward (or the file
+    that ``ABREAST_CONFIG`` names), ``[tool.abreast]`` of the nearest ``pyproject.toml``, the user's
+    and the machine's ``abreast.toml``. A store that nobody names is the one that a service has
+    made in ``.abreast``, here or in a folder above.
 
     Parameters
     ----------
@@ -75,12 +83,11 @@ def find(app: str | None = None, store: str | None = None, start: str | None = N
         When the file cannot be read or says something unknown.
     """
     here = os.path.abspath(start or os.getcwd())
-    config = read_config(here)
-    return Found(
-        _setting(app, "--app", "ABREAST_APP", config.app, config, "[app] app", here),
-        _setting(store, "--store", "ABREAST_STORE", config.store, config, "[store] url", here),
-        config,
-    )
+    layers = settings_files.layers(here, os.environ.get("ABREAST_CONFIG"))
+    config = _config(layers)
+    named = _setting(app, "--app", "ABREAST_APP", layers, ("app", "app"), here)
+    kept = _setting(store, "--store", "ABREAST_STORE", layers, ("store", "url"), here)
+    return Found(named, _made(here) if kept is None else kept, config)
 
 
 def store_url() -> str:
@@ -105,64 +112,47 @@ def _setting(
     given: str | None,
     option: str,
     variable: str,
-    configured: str | None,
-    config: Config,
-    key: str,
+    layers: list[Layer],
+    key: tuple[str, str],
     here: str,
 ) -> Setting | None:
     if given:
-        return Setting(given, option, here)
+        return Setting(given, option, here, given=True)
     named = os.environ.get(variable)
     if named:
-        return Setting(named, variable, here)
-    if configured and config.path is not None:
-        return Setting(configured, f"{key} in {config.path}", os.path.dirname(config.path))
+        return Setting(named, variable, here, given=True)
+    file = os.environ.get(f"{variable}_FILE")
+    if file:
+        from .settings_notify import said_in_file
+
+        secret = said_in_file(Place(f"{variable}_FILE"), file)
+        return Setting(secret, f"{variable}_FILE", here, given=True)
+    for layer in layers:
+        value = layer.said(*key)
+        if value is not None:
+            return Setting(value, layer.origin(*key), layer.folder, layer.path)
     return None
 
 
+def _made(here: str) -> Setting | None:
+    path = settings_files.made_store(here)
+    if path is None:
+        return None
+    source = f"made by abreast serve, {path}"
+    return Setting(f"sqlite:///{path}", source, os.path.dirname(path))
+
+
+def _config(layers: list[Layer]) -> Config:
+    """What the files say about app and store, checked."""
+    said: dict[str, str | None] = {"app": None, "store": None}
+    for layer in reversed(layers):
+        for name, key in (("app", "app"), ("store", "url")):
+            value = layer.said(name, key)
+            if value is not None:
+                said[name] = text(layer.place(name, key), value)
+    return Config(layers[0].path if layers else None, said["app"], said["store"])
+
+
 def read_config(start: str) -> Config:
-    """Read the nearest ``abreast.toml`` in a folder or above it; an empty one if there is none."""
-    folder = start
-    while True:
-        path = os.path.join(folder, FILE)
-        if os.path.isfile(path):
-            return _read(path)
-        above = os.path.dirname(folder)
-        if above == folder:
-            return Config()
-        folder = above
-
-
-def _read(path: str) -> Config:
-    import tomllib
-
-    try:
-        with open(path, "rb") as file:
-            data = tomllib.load(file)
-    except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path} is not valid TOML: {error}") from None
-    for section, content in data.items():
-        _check_known(section, set(_KEYS), f"{path}: unknown section", "[{}]")
-        if not isinstance(content, dict):
-            raise UsageError(f"{path}: {section!r} must be a section, [{section}], with keys")
-        for key in content:
-            _check_known(key, _KEYS[section], f"{path}: unknown key in [{section}]:", "{!r}")
-    return Config(path, _text(data, path, "app", "app"), _text(data, path, "store", "url"))
-
-
-def _check_known(word: str, known: set[str], said: str, form: str) -> None:
-    if word in known:
-        return
-    near = difflib.get_close_matches(word, known, n=1)
-    shown = [form.format(name) for name in sorted(known)]
-    hint = f"did you mean {form.format(near[0])}?" if near else f"known: {', '.join(shown)}"
-    raise UsageError(f"{said} {form.format(word)}; {hint}")
-
-
-def _text(data: dict[str, Any], path: str, section: str, key: str) -> str | None:
-    value = data.get(section, {}).get(key)
-    if value is not None and (not isinstance(value, str) or not value.strip()):
-        raise UsageError(f"{path}: {key} in [{section}] must be a text, not {value!r}")
-    return value
+    """Read what the files say that count in a folder; an empty one if there are none."""
+    return _config(settings_files.layers(start))

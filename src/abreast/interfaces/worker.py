@@ -132,7 +132,7 @@ class Worker:
         StoreError
             When the store cannot be used.
         """
-        lock = self._only_one() if once else None
+        lock = self.only_one() if once else None
         if once and lock is None and not self._memory:
             _log.info("another worker is doing this already")
             return 0
@@ -149,6 +149,19 @@ class Worker:
             if lock is not None:
                 os.close(lock)
         return 0
+
+    @property
+    def stopping(self) -> bool:
+        """Whether it was asked to stop."""
+        return self._stop_asked.is_set()
+
+    def until_done(self) -> None:
+        """Wait until nothing runs here and nothing may start, or somebody asks it to stop."""
+        done = threading.Event()
+        self._when_done(done.set)
+        while not done.wait(0.2) and not self.stopping:
+            pass
+
 
     def execute(self, id: int) -> bool:
         """Execute one pending run, in this process's care, and tell whether it has completed.
@@ -185,11 +198,20 @@ class Worker:
             self.close()
         return self.app.run(id).state is COMPLETED
 
+    def resize(self, concurrency: int) -> None:
+        """Execute that many runs at a time from now on."""
+        self.concurrency = concurrency
+        self.engine.resize(self._pool, concurrency)
+
     def stop(self) -> None:
         """Ask :meth:`run` to come to an end, from any thread; a second time: without waiting."""
         if self._stop_asked.is_set():
             self._hurry = True
         self._stop_asked.set()
+
+    def hurry(self) -> None:
+        """Do not wait any longer for running runs."""
+        self._hurry = True
 
     def close(self) -> None:
         """Drain, then leave: no new starts, running runs get ``drain`` seconds."""
@@ -332,7 +354,7 @@ class Worker:
             _log.warning("worker %s cannot sign off: %s", self.id, error)
         self._store.close()
 
-    def _only_one(self) -> int | None:
+    def only_one(self) -> int | None:
         """A lock that says a worker with ``once`` is at work; None: another one has it."""
         if self._memory:
             return None

@@ -83,11 +83,11 @@ class Records:
         if self.keep:
             self._seen[task.name] = task
         if number is None:
-            self.load_tasks()
-            number = self._tasks.get(task.name)
-        if number is None:
-            cursor = self.db.execute("INSERT INTO tasks (name) VALUES (?)", (task.name,))
-            number = int(cursor.lastrowid or 0)
+            row = self.db.execute("SELECT id FROM tasks WHERE name=?", (task.name,)).fetchone()
+            if row is None:
+                cursor = self.db.execute("INSERT INTO tasks (name) VALUES (?)", (task.name,))
+                row = (int(cursor.lastrowid or 0),)
+            number = row[0]
             self._tasks[task.name], self._names[number] = number, task.name
         return number
 

@@ -154,7 +154,8 @@ class Schedules(Ledger):
         if not due:  # its jitter has been changed meanwhile
             self._set_next(row, at)
             return False
-        period = timing.period(due[-1][0])
+        late = wall - due[0][1] > instants.GRACE_S
+        period = timing.period(due[-1][0]) if late else inf  # else it does not matter
         for verdict in instants.judge(due, wall, policy, period, row.paused is not None, more):
             ledger.append(self._act(row, policy, verdict, make, wall, now, changes))
         self._set_next(row, at)

@@ -83,11 +83,13 @@ class JsonValues:
             if kind.__module__ == "builtins"
             else f"{kind.__module__}.{kind.__qualname__}"
         )
-        if isinstance(error, RemoteError):
+        text = str(error)
+        if isinstance(error, RemoteError):  # begins with the name, which is added on reading
             name = error.type_name
+            text = text.removeprefix(f"{name}: ")
         known = {
             "type": name,
-            "text": str(error),
+            "text": text,
             "args": _plain(_arguments(error)),
             "trace": trace,
             "notes": [str(note) for note in getattr(error, "__notes__", ())],

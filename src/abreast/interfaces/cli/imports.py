@@ -75,7 +75,9 @@ def _say_written(found: Found, into: str) -> None:
         line(f"wrote  {os.path.relpath(path) if not os.path.isabs(into) else path}")
     _say_notes(found)
     scheduled = sum("schedule" in task.keys for task in found.tasks)
-    line(f"{len(found.tasks)} tasks in abreast.toml, {scheduled} of them with a schedule.")
+    count = len(found.tasks)
+    tasks = f"{count} task{'' if count == 1 else 's'}"
+    line(f"{tasks} in abreast.toml, {scheduled} of them with a schedule.")
     line()
     line("Next:")
     line(f"  cd {shlex.quote(into)}")

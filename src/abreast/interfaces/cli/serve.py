@@ -41,6 +41,7 @@ def serve(
     _needs_server()
     from ..access_listen import check_may_listen
     from ..http.server import HttpServer, bind
+    from ..http.sockets import address_of
     from ..service import sd_notify
     from ..service.service import Service
 
@@ -51,16 +52,15 @@ def serve(
     sockets = bind(settings.server.listen)
     service.start()
     server = HttpServer(service, sockets)
-    server.start()
-    _say_where(service, server.addresses, ready_file)
-    sd_notify.ready()
-    signals.heed(service)
-    until = None if for_s is None else time.monotonic() + for_s
-    while not signals.stop.wait(None if until is None else max(0.0, until - time.monotonic())):
-        if until is not None and time.monotonic() >= until:
-            break
-    sd_notify.stopping()
-    _stop(service, server)
+    try:
+        server.start()
+        _say_where(service, [address_of(sock) for sock in sockets], ready_file)
+        sd_notify.ready()
+        signals.heed(service)
+        signals.stop.wait(for_s)
+    finally:
+        sd_notify.stopping()
+        _stop(service, server)
     return OK
 
 

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 from ... import __version__
 from ...engine.scheduler import Scheduler
 from ...errors import AbreastError, StoreError, UsageError
-from .. import access, settings as settings_module
+from .. import access
+from .. import settings as settings_module
 from ..app import App
 from ..discovery import load_app
 from ..folder import Folder
@@ -96,6 +97,7 @@ class Service:
         """Open the store, find the tasks, begin to execute and to act on schedules."""
         self._toml.load(self.settings)
         self.folder.load()
+        self.app.task_ids()  # numbers in the order of the tasks, before any of them runs
         for state in self.folder.files:
             if state.error:
                 _log.error("tasks of %s cannot be used: %s", state.path, state.error)

@@ -1,0 +1,1 @@
+"""What starts abreast on a machine: files for systemd, supervisor, cron and containers."""

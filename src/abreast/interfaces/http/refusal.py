@@ -1,0 +1,82 @@
+"""What those get whose run a limit refuses: who holds it, and when to come again."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from starlette.responses import Response
+
+from ...domain.states import ENDED, State
+from ...errors import AbreastError, Busy
+from ..run_json import read_many, row_of
+from .problems import Problem
+from .route import PREFIX, Here, answer
+
+if TYPE_CHECKING:
+    from ..app import App
+    from ..stored_run import StoredRun
+
+_USUAL_FOR_S = 5.0  # for how long it is believed what a task usually takes
+_UNENDED = [state for state in State if state not in ENDED]
+
+
+def refused(here: Here, task: str, busy: Busy, on_conflict: str = "fail") -> Response:
+    """The answer to a start that was refused: the run in its way, where that is asked for.
+
+    Raises
+    ------
+    Problem
+        ``already-running`` in all other cases.
+    """
+    running = in_the_way(here.app, busy)
+    if running is not None and on_conflict == "return":
+        location = f"{PREFIX}/runs/{running.id}"
+        return answer(row_of(running), 200, {"Location": location})
+    after = None
+    if running is not None and running.known.started is not None:
+        usual = _usual(here, task)
+        if usual is not None:
+            after = max(1, round(usual - (time.time() - running.known.started) + 0.5))
+    raise Problem(
+        "already-running", str(busy), headers={"Retry-After": str(after or 1)},
+        running_run_id=None if running is None else running.id,
+        policy=_policy(here, task, busy.key), limit=busy.key or None, retry_after=after,
+    )  # fmt: skip
+
+
+def in_the_way(app: App, busy: Busy) -> StoredRun | None:
+    """The run that holds what another one was refused for; None when it has ended by now."""
+    for row in app.limits():
+        if row.key == busy.key and row.holders:
+            return read_many(app, row.holders[:1]).get(row.holders[0])
+    if busy.holder is None:
+        return None
+    found = app.search(states=_UNENDED, text=busy.holder, limit=20, system=True)
+    return next((run for run in found if run.label == busy.holder), None)
+
+
+def _policy(here: Here, task: str, key: str) -> str:
+    """What refused the run, in the words of its declaration."""
+    try:
+        options = here.app.find_task(task).options
+    except AbreastError:
+        return f"limit {key!r}"
+    limits = options.get("limits")
+    listed: Iterable[Any] = limits if isinstance(limits, (list, tuple)) else [limits]
+    for limit in listed:
+        if getattr(getattr(limit, "then", None), "name", "").lower() == "fail":
+            return f"Limit({limit.n!r}, then='fail')"
+    return "Unique(then='fail')" if options.get("unique") else f"limit {key!r}"
+
+
+def _usual(here: Here, task: str) -> float | None:
+    """What runs of a task usually take, as it was known some seconds ago."""
+    known: dict[str, tuple[float | None, float]] = here.request.app.state.usual
+    now = time.monotonic()
+    found, at = known.get(task, (None, now - _USUAL_FOR_S))
+    if now - at >= _USUAL_FOR_S:
+        found = here.app.stats([task])[task].median
+        known[task] = found, now
+    return found

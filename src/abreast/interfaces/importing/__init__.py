@@ -1,0 +1,1 @@
+"""From the schedules of other programs to an ``abreast.toml``, and what could not be kept."""

@@ -1,0 +1,1 @@
+"""Notifications: who is told what, in which words, and how it gets there."""
