@@ -46,7 +46,7 @@ class Service:
         self._ready.unlink(missing_ok=True)
         with self.log.open("ab") as log:
             process = self._process = subprocess.Popen(
-                [*ABREAST, "serve", ".", "--listen", "127.0.0.1:0", "--ready-file",
+                [*ABREAST, "serve", ".", "--listen", "127.0.0.1:0", "--drain", "1", "--ready-file",
                  str(self._ready)],
                 cwd=self.folder, stdout=log, stderr=log, start_new_session=True,
             )  # fmt: skip

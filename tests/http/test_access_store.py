@@ -380,6 +380,24 @@ def test_what_others_change_counts_a_second_later(
     assert access.login("anna", PASSWORD, "::1") is None
 
 
+def test_who_was_added_elsewhere_gets_in_at_once(
+    access: Access, clock: Clock, tmp_path: Path
+) -> None:
+    assert access.login("anna", PASSWORD, "::1") is None
+    with App(f"sqlite:///{tmp_path}/jobs.db") as other:
+        elsewhere = cheap_access(other, clock)
+        elsewhere.add_user("anna", PASSWORD, "admin")
+        assert access.login("anna", PASSWORD, "::1") is not None
+        elsewhere.add_user("bob", PASSWORD, "admin")
+        text, _ = elsewhere.create_token("x", "bob")
+        assert access.check_token(text) is not None
+        elsewhere.add_user("carl", PASSWORD, "admin")
+        cookie, _ = elsewhere.open_session(User("carl", "admin"))
+        assert access.check_session(cookie) is not None
+        elsewhere.set_password("anna", "another horse")
+        assert access.login("anna", "another horse", "::1") is not None
+
+
 # -- sessions ---------------------------------------------------------------------------------
 
 

@@ -166,8 +166,10 @@ def test_errors_keep_type_text_and_traceback(home: Home) -> None:
     task = home.app.find_task("fails")
     with home.working():
         run = task.submit("own")
-        with pytest.raises(RemoteError, match=r"^Odd: \('very', 'odd'\)$"):
+        with pytest.raises(RemoteError) as odd:
             run.result(30)
+        assert str(odd.value) == "Odd: ('very', 'odd')"
+        assert odd.value.type_name == "Odd"
         assert 'own.py", line 13, in deeper' in str(run.traceback)
         assert "standalone.py" not in str(run.traceback).rpartition("In the interpreter")[2]
         with pytest.raises(KeyError) as caught:
@@ -180,7 +182,7 @@ def test_errors_keep_type_text_and_traceback(home: Home) -> None:
             task.submit("exit").result(30)
         with pytest.raises(RemoteError, match="ValueError: <class 'object'>"):
             task.submit("object").result(30)
-        with pytest.raises(TypeError, match="type 'builtin_function_or_method'.*is not JSON"):
+        with pytest.raises(TypeError, match=r"type 'builtin_function_or_method'.*is not JSON"):
             home.app.find_task("odd").submit().result(30)
     from abreast.interfaces.folder import standing
 
@@ -242,7 +244,7 @@ def test_a_step_is_not_repeated_by_the_next_attempt(home: Home) -> None:
     assert (home.path / "noted").read_text() == "x"
     assert [(s.name, s.attempt, s.error) for s in run.steps()] == [
         ("first", 1, None),
-        ("second", 1, "_Failed: ValueError: once"),
+        ("second", 1, "ValueError: once"),
     ]
 
 
@@ -284,7 +286,7 @@ def test_an_interpreter_that_is_not_there(home: Home) -> None:
     home.toml("[tasks.own]\npython = 'gone/python'\n[tasks.two]\npython = 'folder'\n")
     home.load()
     with home.working():
-        with pytest.raises(ValueError, match="there is no interpreter python = .*gone/python"):
+        with pytest.raises(ValueError, match=r"there is no interpreter python = .*gone/python"):
             home.app.find_task("own").submit().result(30)
         with pytest.raises(ValueError, match="is no virtual environment"):
             home.app.find_task("two").submit().result(30)
@@ -371,9 +373,7 @@ def test_what_cannot_be_read_names_its_line(home: Home, text: str, said: str) ->
 
 
 def test_a_package_is_read_with_what_it_imports(home: Home) -> None:
-    home.write(
-        "etl/__init__.py", "from .jobs import one\nfrom . import more\nimport unknown_here\n"
-    )
+    home.write("etl/__init__.py", "from .jobs import one\nfrom . import more\nimport unknown\n")
     home.write("etl/jobs.py", "from abreast import task\n@task\ndef one(): ...\n")
     home.write("etl/more/__init__.py", "from .deep import *\n")
     home.write("etl/more/deep.py", "from abreast import task\n@task(name='2')\ndef two(): ...\n")
@@ -429,7 +429,7 @@ def test_requirements_are_installed_once(home: Home) -> None:
         assert [run.result(100) for run in runs] == ["installed", "installed"]
         made = [run for run in runs if "making an environment" in run.log()]
         assert len(made) == 1
-        assert "Successfully installed tiny_thing-1.0" in made[0].log()
+        assert "Successfully installed tiny" in made[0].log()
         (env,) = envs(home)
         again = task.submit()
         assert again.result(30) == "installed"
@@ -450,14 +450,14 @@ esac
 
 
 @pytest.fixture
-def stand_in(tmp_path: Path) -> Iterator[Path]:
+def stand_in(tmp_path: Path) -> Path:
     """An interpreter whose pip is the script ``pip`` beside it, called with pip's arguments."""
     path = tmp_path / "stand-in" / "python"
     path.parent.mkdir()
     sh = shutil.which("sh")
     path.write_text(STAND_IN.format(sh=sh, pip=path.parent / "pip"))
     path.chmod(0o755)
-    yield path
+    return path
 
 
 def pip(stand_in: Path, text: str) -> None:

@@ -9,7 +9,6 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-
 from tests.service.served import Served, served
 
 SINGLE = """

@@ -3,6 +3,7 @@ ledger shows every instant once."""
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import signal
@@ -134,7 +135,7 @@ def check_ledger(app: App) -> None:
             found += between
     found.sort()
     assert not [at for at, times in Counter(found).items() if times > 1], "an instant came twice"
-    gaps = [later - sooner for sooner, later in zip(found, found[1:], strict=False)]
+    gaps = [later - sooner for sooner, later in itertools.pairwise(found)]
     assert all(abs(gap - PERIOD) < 1e-3 for gap in gaps), f"an instant is lost: {gaps}"
     assert row.next is not None
     assert abs(row.next - found[-1] - PERIOD) < 1e-3

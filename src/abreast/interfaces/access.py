@@ -116,7 +116,7 @@ class Access(Users):
         found = self.kept(f"token {digest}")
         if found is None:
             row = self.verbs.token(digest)
-            owner = None if row is None else self.rows().get(row.user)
+            owner = None if row is None else self.owner(row.user)
             if row is None or owner is None or (row.expires is not None and now >= row.expires):
                 return None
             role = min(row.role, owner.role, key=rank)
@@ -146,11 +146,11 @@ class Access(Users):
         digest, now, writes = _digest(cookie), self._now(), self._writes
         found = self.kept(f"session {digest}")
         if found is None:
-            row, people = self.verbs.session(digest), self.rows()
+            row = self.verbs.session(digest)
             if row is None or now >= row.expires or now >= row.created + ABSOLUTE_S:
                 return None
-            owner = people.get(row.user)
-            if owner is None and (people or row.user != LOCAL):
+            owner = self.owner(row.user)
+            if owner is None and (row.user != LOCAL or self.rows()):
                 return None  # the one-time link is no way in any more once there are users
             end = min(now + SLIDING_S, row.created + ABSOLUTE_S)
             if end - row.expires >= _SLIDE_S:

@@ -56,9 +56,9 @@ class AccessStore:
         except StoreError as error:
             log.warning("the use of a log-in cannot be noted: %s", error)
 
-    def rows(self) -> dict[str, UserRow]:
-        """The users by name, as they were a second ago at most."""
-        found = self.known_rows()
+    def rows(self, fresh: bool = False) -> dict[str, UserRow]:
+        """The users by name, as they were a second ago at most, or are now."""
+        found = None if fresh else self.known_rows()
         if found is None:
             writes, now = self._writes, self._now()
             found = {row.name: row for row in self.verbs.users()}
@@ -66,6 +66,10 @@ class AccessStore:
                 if writes == self._writes:
                     self._people = found, now
         return found
+
+    def owner(self, name: str) -> UserRow | None:
+        """The user of this name; nobody is taken to be gone for having come a moment ago."""
+        return self.rows().get(name) or self.rows(fresh=True).get(name)
 
     def known_rows(self) -> dict[str, UserRow] | None:
         """The users by name, if they are known without looking."""

@@ -141,7 +141,7 @@ class Users(AccessStore):
 
     def verify(self, name: str, password: str) -> User | None:
         """The user whose name and password these are, or None. Takes its time in any case."""
-        row = self.rows().get(name)
+        row = self.rows(fresh=True).get(name)
         kept = None if row is None else row.password
         if not self._passwords.is_right(kept, password[:10_000]) or row is None or kept is None:
             return None

@@ -60,6 +60,7 @@ RUN --mount=type=bind,target=/build \\
     && useradd --uid 10001 --home-dir /data --create-home --shell /usr/sbin/nologin abreast \\
     && mkdir -p /etc/abreast && chmod 0700 /data
 ENV ABREAST_HOME=/data \\
+    ABREAST_STORE=sqlite:////data/abreast.db \\
     ABREAST_SERVER_LISTEN=0.0.0.0:7000 \\
     PYTHONUNBUFFERED=1 \\
     PYTHONDONTWRITEBYTECODE=1

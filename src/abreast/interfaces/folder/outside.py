@@ -132,7 +132,8 @@ def _step(talk: _Talk, message: dict[str, Any]) -> None:
             raise _Failed("its interpreter ended")
         if "error" in answer:
             said = answer["error"]
-            raise _Failed(f"{said['type']}: {said['text']}")
+            # Recorded with the name of its class; the error itself goes on over there.
+            raise type(said["type"], (_Failed,), {})(said["text"])
         return answer["value"]
 
     try:

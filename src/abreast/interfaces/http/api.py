@@ -67,7 +67,8 @@ def make_app(service: Service) -> Api:
     """
     api = make_routes(service)
     settings = service.settings
-    guard = Guard(api, service.access, settings, open_paths=OPEN)
+    older = ("/health",) if getattr(settings.server, "compat", False) else ()
+    guard = Guard(api, service.access, settings, open_paths=(*OPEN, *older))
     shell = Shell(guard, bool(getattr(settings.server, "log_requests", False)))
     return Api(shell, api.state.hub, api.state.figures)
 

@@ -82,7 +82,7 @@ async def start(
 def _submit(here: Here, name: str, given: Start) -> StoredRun:
     task, args, kwargs = call_of(here, name, given)
     try:
-        return task.submit(*args, **kwargs)
+        return here.app.submit_one(task, tuple(args), kwargs)
     except UsageError as error:
         raise misfit(task, given.args, given.kwargs, error) from None
 
