@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import machine
-from goals import GOALS, chosen, keys_of
+from goals import GOALS, chosen, keys_of, own
 
 Side = Callable[[], object]  # does the work and returns what it holds, so that freeing is not timed
 Times = dict[str, list[float]]
@@ -197,13 +197,14 @@ def main(group: str, text: str, benchmarks: Sequence[Benchmark]) -> None:
                 print(row(key, found, options.quick), flush=True)
                 print(*(f"  {line}\n" for line in found[key].lines), sep="", end="", flush=True)
     if options.json is not None:
+        named = found if options.part else {own(key): figure for key, figure in found.items()}
         write(
             options.json,
-            {key: figure.shown() for key, figure in found.items()},
+            {key: figure.shown() for key, figure in named.items()},
             {
                 "machine": about,
                 "quick": options.quick,
-                "behind": {key: figure.behind() for key, figure in found.items()},
+                "behind": {key: figure.behind() for key, figure in named.items()},
             },
         )
     lacking = [key for key in wanted if key not in found]

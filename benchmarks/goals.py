@@ -16,6 +16,7 @@ class Goal:
     at_most: float | None = None
     at_least: float | None = None
     of: str | None = None  # the bound is this part of another key's median
+    own: str | None = None  # the key in its script's own JSON; another script has the same
 
     @property
     def reach(self) -> str:
@@ -180,6 +181,56 @@ GOALS = {
         "durable", "an idle worker with the thread executor over 20 s", "%", at_most=0.2
     ),
     "idle_rss_mb": Goal("durable", "its resident memory", "MB", at_most=30),
+    "start_per_s": Goal(
+        "service",
+        "acknowledged `POST …/runs` a second, 32 clients; the runs execute meanwhile",
+        "/s",
+        at_least=1_000,
+    ),
+    "start_bare_per_s": Goal(
+        "service", "the same on a bare FastAPI route that only inserts one row, FULL", "/s"
+    ),
+    "start_vs_bare": Goal("service", "the one ÷ the other"),
+    "start_p99_ms": Goal(
+        "service",
+        "at half of `start_per_s`, from when a request was due to its answer: p99",
+        "ms",
+        at_most=25,
+    ),
+    "list_p95_ms": Goal(
+        "service",
+        "first page of runs, 11 kinds of filters, with 1,000,000 runs stored: p95",
+        "ms",
+        at_most=50,
+    ),
+    "sse_clients": Goal(
+        "service",
+        "200 clients follow events while 200 runs/s end: from the end to its receipt, p99",
+        "ms",
+        at_most=500,
+    ),
+    "sse_dropped": Goal(
+        "service", "how many of them were cut off, told to resync or missed an end", "", at_most=0
+    ),
+    "schedules_tick_ms": Goal(
+        "service", "one turn of the scheduler with 10,000 schedules, none due: p99", "ms", at_most=5
+    ),
+    "fire_lag_p99_ms": Goal(
+        "service",
+        "500 schedules due in the same second: due to started, `max_workers` 64, thread executor",
+        "ms",
+        at_most=500,
+    ),
+    "service_idle_cpu_percent": Goal(
+        "service",
+        "a service with 100 schedules, none due, over 30 s, with its children",
+        "%",
+        at_most=0.5,
+        own="idle_cpu_percent",
+    ),
+    "service_idle_rss_mb": Goal(
+        "service", "their resident memory", "MB", at_most=120, own="idle_rss_mb"
+    ),
 }
 
 
@@ -188,11 +239,17 @@ def keys_of(group: str) -> list[str]:
     return [key for key, goal in GOALS.items() if goal.group == group]
 
 
+def own(key: str) -> str:
+    """Return what a key is called in the JSON of its own script."""
+    return GOALS[key].own or key
+
+
 def chosen(only: str | None, among: list[str]) -> list[str]:
     """Return the keys a user asked for with ``--only``, in the order of the tables."""
     if only is None:
         return among
-    wanted = [word.strip() for word in only.split(",") if word.strip()]
+    names = {own(key): key for key in among} | {key: key for key in among}
+    wanted = [names.get(word.strip(), word.strip()) for word in only.split(",") if word.strip()]
     for word in wanted:
         if word not in among:
             raise SystemExit(f"no key {word!r} here; there are: {', '.join(among)}")

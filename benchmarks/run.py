@@ -16,7 +16,7 @@ from goals import GOALS, chosen
 
 HERE = Path(__file__).resolve().parent
 RESULTS = HERE / "results" / "latest.json"
-PATIENCE = {"durable": 2400}  # seconds a script may take
+PATIENCE = {"durable": 2400, "service": 400}  # seconds a script may take
 USUAL_PATIENCE = 300
 
 

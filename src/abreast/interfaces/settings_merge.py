@@ -96,13 +96,14 @@ class Merge:
         said = self.origins["store.url"]
         if said.value is None:
             return None
+        found: str | None = None
         with self._wrong.noted():
             try:
-                return absolute(said.value, said.folder)
+                found = absolute(said.value, said.folder)
             except UsageError as error:
                 shown = str(error).replace(said.value, masked_text(said.value))
                 raise UsageError(f"{said.origin}: {shown}") from None
-        return None
+        return found
 
     def notify(self) -> Notify:
         """``[notify]`` with its channels."""

@@ -117,6 +117,8 @@ def backfill(
     counts = Counter(str(one.outcome) for one in found)
     note(", ".join(f"{count} {outcome}" for outcome, count in counts.items())
          + (". Nothing was made." if dry_run else "."))  # fmt: skip
+    if counts["skipped"] and not dry_run and overlap is None and view.overlap == "skip":
+        note("To make all of them, one after the other: --overlap queue_all")
     if nobody:
         note("No worker is alive. They will wait for one: abreast serve, or abreast worker")
     return OK

@@ -52,6 +52,7 @@ def serve(
     sockets = bind(settings.server.listen)
     service.start()
     server = HttpServer(service, sockets)
+    service.heeding.append(server.api.guard.heed)
     try:
         server.start()
         _say_where(service, [address_of(sock) for sock in sockets], ready_file)

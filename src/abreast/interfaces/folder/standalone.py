@@ -173,8 +173,10 @@ def told(error: BaseException, folder: str = "") -> dict[str, Any]:
     except Exception:
         text = "(its text cannot be made)"
     args = getattr(error, "given", None) or list(error.args)
+    if isinstance(error, OSError) and error.filename is not None:
+        args = [error.errno, error.strerror, error.filename]
     if isinstance(error, SystemExit):
-        kind, text, args = RuntimeError, f"the task ended its process: sys.exit({error.code!r})", []
+        kind, text = RuntimeError, f"the task ended its process: sys.exit({error.code!r})"
         args = [text]
     try:
         json.dumps(args)

@@ -82,13 +82,15 @@ def rebuild(said: dict[str, Any]) -> BaseException:
     kinds = tuple(map(str, said.get("kinds") or ()))
     kind = known_class(kinds[0]) if kinds else None
     error: BaseException | None = None
-    if kind is not None and isinstance(said.get("args"), list):
+    given = said.get("args")
+    for args in ([given] if isinstance(given, list) else []) + [[text]]:
+        if kind is None or error is not None:
+            break
         try:
-            error = kind(*said["args"])
+            made = kind(*args)
         except Exception:
-            error = None  # its arguments are not plain
-        if error is not None and str(error) != text:
-            error = None
+            continue  # its arguments are not plain
+        error = made if str(made) == text else None
     if error is None:
         error = TaskError(f"{name}: {text}" if text else name, name, kinds)
     if said.get("trace"):

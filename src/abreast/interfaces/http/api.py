@@ -47,12 +47,14 @@ class Api:
     """The application, and what its server has to know.
 
     ``hub``: lets clients that follow events go. ``figures``: what is counted for Prometheus.
+    ``guard``: is told of other settings, and closed at the end.
     """
 
-    def __init__(self, app: Any, hub: Hub, figures: metrics.Figures) -> None:
+    def __init__(self, app: Any, hub: Hub, figures: metrics.Figures, guard: Guard) -> None:
         self._app = app
         self.hub = hub
         self.figures = figures
+        self.guard = guard
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Carry out one request."""
@@ -70,7 +72,7 @@ def make_app(service: Service) -> Api:
     older = ("/health",) if getattr(settings.server, "compat", False) else ()
     guard = Guard(api, service.access, settings, open_paths=(*OPEN, *older))
     shell = Shell(guard, bool(getattr(settings.server, "log_requests", False)))
-    return Api(shell, api.state.hub, api.state.figures)
+    return Api(shell, api.state.hub, api.state.figures, guard)
 
 
 def make_routes(service: Service) -> FastAPI:
@@ -89,7 +91,7 @@ def make_routes(service: Service) -> FastAPI:
     if getattr(service.settings.server, "compat", False):
         from ...compat.rest import make_router
 
-        api.include_router(make_router(service.app))
+        api.include_router(make_router(service.app), include_in_schema=False)
     api.add_api_route("/", _home, include_in_schema=False)
     return api
 

@@ -167,6 +167,7 @@ class HttpServer:
         self.ask_to_stop()
         if self._thread is not None and self._thread is not threading.current_thread():
             self._thread.join()
+        self.api.guard.close()
 
     @property
     def alive(self) -> bool:

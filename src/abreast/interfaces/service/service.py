@@ -64,6 +64,8 @@ class Service:
         self.wall = wall
         self.started = wall()
         self.draining = False
+        # Those who go by the settings, too; each may refuse new ones before anything has changed.
+        self.heeding: list[Callable[[Settings], object]] = []
         self.problems: dict[str, str] = {}  # tasks whose schedule or ``after`` cannot be heeded
         self.app = make_app(settings)
         self.app.schedules.zone = settings.scheduler.timezone
@@ -217,6 +219,8 @@ class Service:
             if before != after
         ]
         with self._changing:
+            for heed in self.heeding:
+                heed(new)
             said += self._toml.reload(new)
             self.settings = new
             self.app.schedules.zone = new.scheduler.timezone
