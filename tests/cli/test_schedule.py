@@ -279,3 +279,17 @@ def test_backfill_and_ledger(schedule: Any) -> None:
             "backfill", "nightly", "--since", "2026-03-28T03:00", "--until", "2026-03-28T04:00"
         ).err
     )
+
+
+def test_backfill_of_a_task_that_a_service_serves(abreast: Any, folder: Path) -> None:
+    (folder / "jobs.py").unlink()
+    (folder / "abreast.toml").write_text('[tasks.sync]\ncommand = "true"\n', encoding="utf-8")
+    words = ["--since", "2026-03-28", "--until", "2026-03-31", "--store", "sqlite:///jobs.db"]
+    done = abreast("schedule", "backfill", "nightly", *words)
+    assert done.code == 0, done
+    assert "1 ran, 2 skipped." in done.err
+    assert "--overlap queue_all" in done.err
+    assert "No worker is alive" in done.err
+    done = abreast("schedule", "backfill", "hourly", *words)
+    assert done.code == 2, done
+    assert "report" in done.err

@@ -100,7 +100,7 @@ def scheduled(tmp_path: Path) -> Iterator[App]:
 
 def take_in(app: App) -> None:
     """What a service does when it starts: bring the declared schedules into the store."""
-    declared = app.schedules.declared()["app"]
+    declared = app.schedules.declared()[0]["app"]
     rows = app.schedules.rows
     app.node.post(lambda now: rows.declare(app.name, declared, "app", time.time()))
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import threading
 import time
+from pathlib import Path
 
 import pytest
 from tests.durable.bench import Bench, eventually
 
-from abreast import Retry, errors
+from abreast import App, Retry, errors
 from abreast.interfaces import worker_room
 from abreast.interfaces.worker_room import advice
 
@@ -243,3 +244,27 @@ def test_auto_follows_the_advice(bench: Bench, monkeypatch: pytest.MonkeyPatch) 
         eventually(lambda: worker._pool.size == 1)
         assert bench.app.submit("add", 1).result(20) == 2
     eventually(lambda: not [t for t in threading.enumerate() if t.name == "abreast-room"])
+
+
+def test_needs_are_drawn_from_pools_of_the_worker(tmp_path: Path) -> None:
+    """Two of a gpu each, and a pool of two: the third waits; without the pool nothing starts."""
+    app = App(f"sqlite:///{tmp_path}/jobs.db")
+    gate, inside = threading.Event(), threading.Semaphore(0)
+
+    @app.task(needs={"gpu": 1}, executor="thread")
+    def train() -> None:
+        inside.release()
+        gate.wait(30)
+
+    runs = [train.submit() for _ in range(3)]
+    with app.worker(4, executor="thread"):
+        app.node.engine.attend()
+        assert not inside.acquire(timeout=0.3), "there is no gpu here"
+    with app.worker(4, executor="thread", pools={"gpu": 2}):
+        assert inside.acquire(timeout=10)
+        assert inside.acquire(timeout=10)
+        assert not inside.acquire(timeout=0.3)
+        assert [str(run.state) for run in runs].count("running") == 2
+        gate.set()
+        assert all(run.wait(10) for run in runs)
+    app.close()

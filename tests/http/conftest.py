@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from .service_help import GO, Client, Service, serving
+from tests.http.service_help import GO, Client, Service, serving
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from .service_help import GO, Client, Service, problem
+from tests.http.service_help import GO, Client, Service, problem
 
 
 def test_a_start_is_acknowledged_and_leads_to_its_run(admin: Client) -> None:

@@ -262,6 +262,32 @@ def test_a_limit_of_another_size_is_an_error_of_the_file(home: Home) -> None:
     assert "a shared limit has one size" in home.error("b.py")
 
 
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [
+        ("schedule='61 * * * *'", "61"),
+        ("schedule={'spec': '@daily', 'zone': 'UTC'}", "unknown key 'zone'"),
+        ("schedule='@daily', timezone='Mars/Base'", "Mars/Base"),
+        ("schedule='@daily', overlap='never'", "never"),
+        ("name='a/b'", "cannot be the name of a task"),
+        ("name='abreast:x'", "cannot be the name of a task"),
+    ],
+)
+def test_an_impossible_option_keeps_the_last_good_version(
+    home: Home, option: str, said: str
+) -> None:
+    home.write("one.py", ONE)
+    home.load()
+    home.write(
+        "one.py",
+        ONE.replace('timeout="10m"', f"name='one', {option}".replace("name='one', name=", "name=")),
+    )
+    home.folder.refresh()
+    assert said in home.error("one.py")
+    if "name=" not in option:
+        assert home.app.find_task("one").declared["timeout"] == 600
+
+
 def test_the_folder_may_vanish_for_a_while(home: Home) -> None:
     home.write("one.py", ONE)
     home.load()

@@ -105,6 +105,14 @@ def test_secrets_from_files_and_variables(tmp_path: Path, monkeypatch: pytest.Mo
         load()
 
 
+def test_a_secret_for_another_folder_is_no_mistake(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ABREAST_NOTIFY_OPS_PASSWORD", "x")
+    assert not load().notify.channels
+    monkeypatch.setenv("ABREAST_NOTIFY_ON_FAILUR", "x")
+    with pytest.raises(UsageError, match="did you mean ABREAST_NOTIFY_ON_FAILURE"):
+        load()
+
+
 def test_rules_and_what_a_task_says_instead(tmp_path: Path) -> None:
     (tmp_path / "abreast.toml").write_text(
         """

@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,6 +22,7 @@ from abreast.interfaces.settings_notify import Webhook
 
 MESSAGE = Message("12-1763", "failure", "nightly", "nightly failed", "It failed.\n",
                   {"schema": 1, "event": "failure", "said": "Grüße"})  # fmt: skip
+ROOT = Path(__file__).resolve().parent.parent.parent
 SECRET = "of three only"
 
 
@@ -67,6 +70,23 @@ def test_the_signature_is_that_of_time_and_body() -> None:
     assert not is_signed(post, "another", time.time())
     assert not is_signed(post._replace(body=post.body + b" "), SECRET, time.time())
     assert not is_signed(post, SECRET, time.time() + 1000)
+
+
+def test_the_receiver_in_the_documentation(monkeypatch: pytest.MonkeyPatch) -> None:
+    page = (ROOT / "docs" / "notifications.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    here: dict[str, Any] = {}
+    exec(code, here)
+    with web() as server:
+        deliver(channel(server), MESSAGE)
+        post = server.next_post()
+    header = post.headers["x-abreast-signature"]
+    assert here["is_genuine"](header, post.body, SECRET)
+    assert not here["is_genuine"](header, post.body + b" ", SECRET)
+    assert not here["is_genuine"](header, post.body, "another")
+    late = time.time() + 1000
+    monkeypatch.setattr(time, "time", lambda: late)
+    assert not here["is_genuine"](header, post.body, SECRET)
 
 
 def test_without_a_secret_there_is_no_signature() -> None:

@@ -268,6 +268,7 @@ class App(Registry, Submitting, Looking, Searching):
         tasks: Sequence[str] | None = None,
         fresh: bool = False,
         drain: float = 30.0,
+        pools: Mapping[str, float | str] | None = None,
     ) -> Worker:
         """Return a worker that executes runs of this app; see its ``run``.
 
@@ -283,10 +284,12 @@ class App(Registry, Submitting, Looking, Searching):
             Execute every run in a new process of its own.
         drain : float
             Seconds that running runs get to end when it stops.
+        pools : mapping, optional
+            What ``needs`` are drawn from, besides ``cpu`` and ``memory``: ``{"gpu": 2}``.
         """
         from .worker import Worker
 
-        return Worker(self, concurrency, executor, tasks, fresh, drain)
+        return Worker(self, concurrency, executor, tasks, fresh, drain, pools)
 
     def __reduce__(self) -> Any:
         # A function that refers to its app takes the app along into another process: by name.

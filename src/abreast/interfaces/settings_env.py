@@ -88,12 +88,19 @@ def secrets_of(channels: Iterable[str], here: str) -> Iterator[tuple[str, str, s
 
 
 def check_variables(channels: Iterable[str]) -> None:
-    """Refuse variables that look like settings and are none, with a hint at what was meant."""
+    """Refuse variables that look like settings and are none, with a hint at what was meant.
+
+    Secrets of channels pass where there are no channels at all: they are for another folder.
+    """
     known = {variable(section, key) for section, keys in SECTIONS.items() for key in keys}
     known |= {variable("notify", key) for key in RULES}
-    for channel in channels:
+    names = list(channels)
+    for channel in names:
         for key in _SECRETS:
             known |= {secret_variable(channel, key), f"{secret_variable(channel, key)}_FILE"}
+    ends = tuple(f"_{key}{end}".upper() for key in _SECRETS for end in ("", "_file"))
     for name in os.environ:
-        if name.startswith(_OURS) and name not in known:
+        if not name.startswith(_OURS) or name in known:
+            continue
+        if names or not (name.startswith("ABREAST_NOTIFY_") and name.endswith(ends)):
             raise UsageError(f"the variable {name} is no setting; {near(name, known, '{}')}")

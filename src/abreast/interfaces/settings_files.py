@@ -61,7 +61,9 @@ def layers(start: str, config: str | None = None) -> list[Layer]:
         found.append(project)
     known = {os.path.realpath(layer.path) for layer in found}
     for path in machine_files():
-        if os.path.realpath(path) not in known and os.path.isfile(path):
+        # One that may not be read, say as it holds secrets of a service, is not for this user.
+        readable = os.path.isfile(path) and os.access(path, os.R_OK)
+        if readable and os.path.realpath(path) not in known:
             known.add(os.path.realpath(path))
             found.append(read(path))
     return found

@@ -50,6 +50,8 @@ class Worker:
     drain : float
         Seconds that running runs get when the worker stops. What is left then is stopped, and
         queued again unless its task says ``on_crash="fail"``.
+    pools : mapping, optional
+        What ``needs`` of tasks are drawn from, besides ``cpu`` and ``memory``: ``{"gpu": 2}``.
     """
 
     def __init__(
@@ -60,6 +62,7 @@ class Worker:
         tasks: Sequence[str] | None = None,
         fresh: bool = False,
         drain: float = 30.0,
+        pools: Mapping[str, float | str] | None = None,
     ) -> None:
         auto = concurrency == "auto"
         if not auto and (isinstance(concurrency, bool) or not isinstance(concurrency, int)):
@@ -83,7 +86,7 @@ class Worker:
         self._only = None if tasks is None else frozenset(tasks)
         self._store: Any = None
         self._pool = Pool(self.concurrency)
-        self._room = Room(self._running)
+        self._room = Room(self._running, pools or {})
         self._peers: Peers | None = None
         self._started = False
         self._stop_asked = threading.Event()

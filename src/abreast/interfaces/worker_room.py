@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from ..domain.model import Run, Task
+from ..domain.policy import amount
 
 if TYPE_CHECKING:
     from ..engine.engine import Engine
@@ -27,8 +28,10 @@ class Room:
     and those given by name. For memory what is really free counts as well.
     """
 
-    def __init__(self, running: Callable[[], Iterable[Run]]) -> None:
-        self.pools: dict[str, float] = {}
+    def __init__(
+        self, running: Callable[[], Iterable[Run]], pools: Mapping[str, float | str]
+    ) -> None:
+        self.pools = {name: amount(size, f"pools[{name!r}]") for name, size in pools.items()}
         self._running = running
         self._refused = False
         self._stop = threading.Event()

@@ -16,6 +16,16 @@ def environment_of(task: Any) -> tuple[str | None, str | None]:
     return found[0], found[1]
 
 
+def folder_of(python: str) -> str:
+    """The folder of the environment that an interpreter, or the folder itself, stands for."""
+    return python if os.path.isdir(python) else os.path.dirname(os.path.dirname(python))
+
+
+def interpreter_of(folder: str) -> str:
+    """The interpreter of an environment."""
+    return os.path.join(folder, "bin", "python")
+
+
 def file_of(task: Any) -> str | None:
     """The file a task was read from, or None for one that a program declares."""
     path = task.origin[1]
@@ -29,14 +39,15 @@ def environments(tasks: Iterable[Any]) -> list[dict[str, Any]]:
         python, _ = environment_of(task)
         if python is None:
             continue
-        folder = os.path.dirname(os.path.dirname(python))
+        folder = folder_of(python)
+        interpreter = interpreter_of(folder) if os.path.isdir(python) else python
         found.setdefault(
             folder,
             {
                 "name": f"{task.name}_{os.path.basename(folder)}",
                 "path": folder,
                 "task_folder": _folder_name(task),
-                "python_executable": python if os.path.exists(python) else None,
+                "python_executable": interpreter if os.path.exists(interpreter) else None,
             },
         )
     return list(found.values())
@@ -94,7 +105,7 @@ def validate(tasks: Iterable[Any], path: str, requirements: str | None) -> dict[
     if environment is None or not os.path.isdir(environment):
         errors.append("Environment path does not exist")
     else:
-        python = os.path.join(environment, "bin", "python")
+        python = interpreter_of(environment)
         if not os.access(python, os.X_OK):
             errors.append("Path is not a valid virtual environment")
     if requirements:
@@ -118,7 +129,7 @@ def _inside(tasks: Iterable[Any], path: str) -> str | None:
             folders.add(os.path.realpath(os.path.dirname(file)))
         python, requirements = environment_of(task)
         if python is not None:
-            known.add(os.path.realpath(os.path.dirname(os.path.dirname(python))))
+            known.add(os.path.realpath(folder_of(python)))
         if requirements is not None:
             known.add(os.path.realpath(requirements))
     candidates = [path] if os.path.isabs(path) else [

@@ -252,8 +252,11 @@ def _latest(run: Any) -> dict[str, Any]:
 
 
 def _module(task: Any) -> str:
-    path = environments.file_of(task)
-    if path is not None and path.endswith(".py"):
+    """The module of a task; of a command its name."""
+    kind, path = task.origin
+    if kind == "toml" and path is not None and not path.endswith(".py"):
+        return str(task.name)
+    if path is not None:
         return os.path.basename(path).removesuffix(".py")
     return str(getattr(task.fn, "__module__", None) or task.name)
 
@@ -321,7 +324,7 @@ def _check_environment(face: Face, task: Any, said: Schedule) -> None:
     if not any(named):
         return
     python, requirements = environments.environment_of(task)
-    folder = None if python is None else os.path.dirname(os.path.dirname(python))
+    folder = None if python is None else environments.folder_of(python)
     for wanted, known in zip(named, (folder, requirements), strict=True):
         if wanted and (known is None or os.path.realpath(wanted) != os.path.realpath(known)):
             raise Refused(
@@ -342,7 +345,12 @@ def _delete(face: Face, task: Any) -> str:
             schedules.pause(view.name)
             done.append(f"schedule {view.name} paused")
     path = environments.file_of(task)
-    where = f"remove {path}" if path is not None else "remove its declaration"
+    if path is None:
+        where = "remove its declaration"
+    elif task.origin[0] == "toml":
+        where = f"remove [tasks.{task.name}] from {path}"
+    else:
+        where = f"remove {path}"
     said = "; ".join(done) if done else "no schedule starts it"
     return f"Task {task.name} will not run by itself: {said}. To get rid of the task, {where}"
 

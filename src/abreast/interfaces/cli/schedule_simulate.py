@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ..app_schedules import ScheduleView
 
 _MOST = 100_000  # instants of one call
-_SHORTEST_S = 1.0  # what a run takes at least, so that runs which start together overlap
+_SHORTEST_S = 1.0  # what a run takes of which nobody knows; what starts within it is together
 _PILES = 5  # minutes that are named
 _HEADS = ["TIME", "ZONE", "SCHEDULE", "TASK"]
 _TASK_HEADS = ["TASK", "INSTANTS", "MEDIAN", "IN ALL", "WILL FIND IT RUNNING"]
@@ -129,7 +129,8 @@ def _spans(plan: Plan, medians: Mapping[str, float | None]) -> list[tuple[float,
     spans: list[tuple[float, float, str]] = []
     running: dict[str, list[int]] = defaultdict(list)  # numbers of spans, per task
     for start in plan.starts:
-        took = max(medians.get(start.task) or 0.0, _SHORTEST_S)
+        known = medians.get(start.task)
+        took = _SHORTEST_S if known is None else known
         mine = running[start.task]
         mine[:] = [number for number in mine if spans[number][1] > start.due]
         begin, overlap = start.due, start.overlap
@@ -152,7 +153,7 @@ def _spans(plan: Plan, medians: Mapping[str, float | None]) -> list[tuple[float,
         mine.append(len(spans))
         spans.append((begin, begin + took, start.task))
     for first, last, task in spans:
-        if medians.get(task):
+        if medians.get(task) is not None:
             plan.busy[task] = plan.busy.get(task, 0.0) + last - first
     return spans
 
@@ -160,7 +161,7 @@ def _spans(plan: Plan, medians: Mapping[str, float | None]) -> list[tuple[float,
 def _at_once(plan: Plan, spans: Sequence[tuple[float, float, str]]) -> None:
     """Find when most runs go on at once."""
     events = [(first, 1, task) for first, _, task in spans]
-    events += [(last, -1, task) for _, last, task in spans]
+    events += [(max(last, first + _SHORTEST_S), -1, task) for first, last, task in spans]
     running: Counter[str] = Counter()
     count = 0
     for at, step, task in sorted(events):  # an end comes before a start at the same time

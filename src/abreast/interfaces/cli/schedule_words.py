@@ -35,7 +35,9 @@ def stamp(at: float | None, place: tzinfo) -> str:
 
 
 def away(seconds: float) -> str:
-    """How long it is until then: ``14 h 44 min``, ``33 days``."""
+    """How long it is until then: ``14 h 44 min``, ``33 days``; ``due`` when that is over."""
+    if seconds <= 0:
+        return "due"
     if seconds >= _DAYS_S:
         return f"{seconds // 86400:,.0f} days"
     return duration(seconds)

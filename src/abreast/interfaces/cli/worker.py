@@ -24,6 +24,7 @@ def worker(
     once: bool,
     fresh: bool,
     drain: float,
+    pools: tuple[str, ...] = (),
 ) -> int:
     """Carry out ``abreast worker``; returns the exit code."""
     if place is not None:
@@ -34,11 +35,22 @@ def worker(
         from ..worker import Worker
 
         made = Worker(
-            app, concurrency, executor=executor, tasks=list(tasks) or None, fresh=fresh, drain=drain
-        )
+            app, concurrency, executor=executor, tasks=list(tasks) or None, fresh=fresh,
+            drain=drain, pools=dict(map(_pool, pools)),
+        )  # fmt: skip
         if not once:
             _say(made, tasks)
         return made.run(once=once)
+
+
+def _pool(said: str) -> tuple[str, str | float]:
+    name, found, size = said.partition("=")
+    if not found or not name.strip():
+        raise Refused(f"--pool {said!r}: write NAME=AMOUNT, for example gpu=2 or disk=500GB")
+    try:
+        return name.strip(), float(size)
+    except ValueError:
+        return name.strip(), size.strip()
 
 
 def _say(worker: Worker, tasks: tuple[str, ...]) -> None:

@@ -48,6 +48,14 @@ from .options import CountOrAuto, DurationType, leave, placed, where
     show_default=True,
     help="What running runs get to end when the worker is stopped.",
 )
+@click.option(
+    "--pool",
+    "pools",
+    metavar="NAME=AMOUNT",
+    multiple=True,
+    help="What needs= of tasks "
+    "are drawn from besides cpu and memory, as gpu=2; may be given several times.",
+)
 @placed(None)  # fmt: skip
 def worker_command(**options: Any) -> None:
     """Execute the runs of an app.

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from inspect import Parameter, Signature
 from typing import Any, NamedTuple
 
+from ...errors import UsageError
 from ..toml_tasks import Definition, limit_to_one, options_of
 from . import loading
 from .function import FolderFunction
@@ -23,9 +24,9 @@ class Place(NamedTuple):
 
 def requirements_beside(path: str) -> str:
     """The file of requirements that belongs to a file or a package, whether it exists or not."""
-    if os.path.isdir(path):
-        return os.path.join(path, "requirements.txt")
-    return f"{path.removesuffix('.py')}.requirements.txt"
+    if path.endswith(".py"):
+        return f"{path.removesuffix('.py')}.requirements.txt"
+    return os.path.join(path, "requirements.txt")
 
 
 def define(
@@ -45,6 +46,10 @@ def define(
     UsageError
         When an option is impossible.
     """
+    if not name.isprintable() or "/" in name or name.startswith("abreast:") or len(name) > 200:
+        raise UsageError(
+            f"{name!r} cannot be the name of a task; use letters, digits, '-', '_' and '.'"
+        )
     said = dict(task["options"])
     concurrent = table.get("concurrent", said.pop("concurrent", None))
     options = {**options_of(said), **options_of(table)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterator
 
 _MOST_FILES = 5000  # of one package that are looked at
@@ -34,11 +35,11 @@ def sources(folder: str) -> Iterator[str]:
 
 
 def stat_of(path: str) -> tuple[int, int, int] | None:
+    """What tells one content of a file from another; None where there is none."""
     try:
         found = os.stat(path)
     except OSError:
         return None
-    # Of a folder only its files count: compiled ones come and go.
-    if os.path.isdir(path):
+    if stat.S_ISDIR(found.st_mode):  # only its files count: compiled ones come and go
         return (0, 0, found.st_ino)
     return found.st_mtime_ns, found.st_size, found.st_ino

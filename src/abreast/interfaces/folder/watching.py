@@ -157,7 +157,7 @@ class Folder:
         """What tells one state of a file, and of all it depends on, from another."""
         file = self._files.get(path)
         files = {path, requirements_beside(path), *(file.used if file else ())}
-        if os.path.isdir(path):
+        if not path.endswith(".py"):
             files.update(disk.sources(path))
         separate = separate_names(self._apart, path)
         return separate, {name: disk.stat_of(name) for name in sorted(files)}
@@ -217,6 +217,7 @@ class Folder:
             if known is not None and known.key == new.key:
                 continue
             try:
+                self._check(new)
                 new.register(self._app)
                 self._known[name] = new
             except UsageError as error:
@@ -226,6 +227,15 @@ class Folder:
             for file in self._files.values()
             if file.clash and file.clash != before.get(file.path)
         ]
+
+    def _check(self, new: Definition) -> None:
+        """Refuse schedules that cannot be read, so that the last good version stays."""
+        if new.options.get("schedule") is not None:
+            from ..app_schedules import declarations
+            from ..app_task import AppTask
+
+            task = AppTask(self._app, new.fn, {**new.options, "name": new.name})
+            declarations(task, self._settings.scheduler.timezone)
 
     def _wanted(self) -> dict[str, Definition]:
         """What is to be registered, by name. Of two files with one name the first keeps it."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from fastapi import APIRouter, Header
 from starlette.responses import Response
 
+from ...domain.policy import seconds
 from ...errors import Busy, KeyReused, NotStorable, UsageError
 from ..run_json import row_of
 from .ending import ended_within
@@ -93,6 +94,9 @@ def call_of(here: Here, name: str, given: Start) -> tuple[AppTask, list[Any], di
     options: dict[str, Any] = {
         key: value for key in _OPTIONS if (value := getattr(given, key)) is not None
     }
+    for key in ("delay", "timeout"):
+        if key in options:
+            options[key] = _seconds(options[key], key)
     if given.at is not None:
         options["at"] = time_of(given.at, "/at", query=False)
     if here.by:
@@ -104,6 +108,13 @@ def call_of(here: Here, name: str, given: Start) -> tuple[AppTask, list[Any], di
             where = next((f"/{key}" for key in options if f"{key} " in str(error)), "")
             raise Problem("invalid", str(error), errors=[(where, str(error))]) from None
     return task, linked(here.app, given.args), linked(here.app, given.kwargs)
+
+
+def _seconds(value: float | str, name: str) -> float:
+    try:
+        return seconds(value, name)
+    except UsageError as error:
+        raise Problem("invalid", str(error), errors=[(f"/{name}", str(error))]) from None
 
 
 def find(here: Here, name: str) -> AppTask:
