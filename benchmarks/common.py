@@ -137,7 +137,7 @@ def row(key: str, found: Mapping[str, Figure], quick: bool) -> str:
     medians = {other: figure.median for other, figure in found.items()}
     reached = None if quick else goal.reached(shown["median"], medians)
     verdict = {True: "reached", False: "MISSED", None: ""}[reached]
-    unit = "" if goal.unit == "×" else goal.unit + ", "
+    unit = goal.unit + ", " if goal.unit not in ("×", "") else ""
     note = f"{unit}{behind['times']:g} times"
     if "ours_us" in behind:
         note += f"; ours {behind['ours_us']:,.4g} µs a run, peer {behind['peer_us']:,.4g}"

@@ -138,9 +138,10 @@ async def closed(given: dict[str, Any]) -> dict[str, Any]:
     for line in lines:
         line.send(what, time.perf_counter())
     await asyncio.wait_for(over.wait(), given["warm"] + given["seconds"] + 20)
+    ended = time.time()
     for line in lines:
         line.close()
-    return {"times": times, **answers.shown()}
+    return {"times": times, "ended": ended, **answers.shown()}
 
 
 # -- open: as many as are due -------------------------------------------------------------------
@@ -186,10 +187,10 @@ async def open_loop(given: dict[str, Any]) -> dict[str, Any]:
         else:
             queue.append(due)
     await asyncio.wait_for(over.wait(), 20)
-    took = time.perf_counter() - start
+    took, ended = time.perf_counter() - start, time.time()
     for line in lines:
         line.close()
-    return {"times": times, "late": late, "took": took, **answers.shown()}
+    return {"times": times, "late": late, "took": took, "ended": ended, **answers.shown()}
 
 
 # -- get: one after the other -------------------------------------------------------------------

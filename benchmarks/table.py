@@ -25,7 +25,7 @@ def table(figures: dict[str, dict[str, float]]) -> list[str]:
     medians = {key: shown["median"] for key, shown in figures.items()}
     for key, goal in GOALS.items():
         shown = figures.get(key)
-        unit = "" if goal.unit == "×" else f" {goal.unit}"
+        unit = f" {goal.unit}" if goal.unit not in ("×", "") else ""
         if shown is None:
             measured = spread = verdict = "–"
         else:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from abreast import App, State
+from abreast import App, Command, State
 from abreast.compat.rest import jobs
 
 from .rest_help import Client, Gates, app, client, gates, until, working
@@ -109,6 +109,16 @@ def test_a_job_without_a_result(client: Client) -> None:
     found = ended(client, id)
     assert (found["progress_message"], found["result"]) == ("Completed", None)
     assert client.get(f"/api/jobs/{id}/result", 404) == {"detail": "Job result not found"}
+
+
+@pytest.mark.usefixtures("working")
+def test_a_command(app: App, client: Client) -> None:
+    app.register("hello", Command(shell="echo hi"), {}, origin=("toml", "/srv/abreast.toml"))
+    id = create(client, task="hello")
+    found = ended(client, id)
+    assert (found["status"], found["error"]) == ("completed", None)
+    assert list(found["result"]) == ["command", "returncode", "stdout", "stderr", "cwd"]
+    assert (found["result"]["command"], found["result"]["returncode"]) == ("echo hi", 0)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from abreast import App, Limit
+from abreast import App, Command, Limit
 
 from .rest_help import Client, Gates, app, client, gates, make_app, until, working
 
@@ -250,8 +250,9 @@ def folder(app: App, tmp_path: Path) -> Path:
     backup = FileTask(str(python), str(found / "needs.txt"))
     limits = [Limit(1, then="fail")]
     app.register("backup", backup, {"limits": limits}, origin=("file", str(found / "backup.py")))
-    path = str(found / "pack" / "__init__.py")
-    app.register("packed", FileTask(), {}, origin=("file", path))
+    app.register("packed", FileTask(), {}, origin=("file", str(found / "pack")))
+    other = FileTask(str(found / "env"))
+    app.register("other", other, {}, origin=("file", str(found / "backup.py")))
     return found
 
 
@@ -289,6 +290,17 @@ def test_validate_environment(client: Client, folder: Path, tmp_path: Path) -> N
     assert client.post(url, 400, json={}) == {"detail": "Environment path is required"}
 
 
+def test_a_task_of_the_configuration(app: App, client: Client) -> None:
+    """A command has the name of its task where others have that of a module."""
+    command = Command(shell="true")
+    app.register("hello", command, {}, origin=("toml", "/srv/abreast.toml"))
+    found = next(task for task in client.get("/api/tasks/")["tasks"] if task["name"] == "hello")
+    assert (found["module_name"], found["file_path"], found["created_at"]) == (
+        "hello", "/srv/abreast.toml", None)  # fmt: skip
+    said = client.delete(f"/api/tasks/{found['id']}")["message"]
+    assert said.endswith("To get rid of the task, remove [tasks.hello] from /srv/abreast.toml")
+
+
 def test_register(client: Client, folder: Path) -> None:
     """A file of the folder is a task already; registering it finds it."""
     url = "/api/tasks/register"
@@ -308,6 +320,6 @@ def test_register(client: Client, folder: Path) -> None:
         return found
 
     assert refused("compare", "x.py") == "Task with this name already exists"
-    assert refused("other", "tasks/backup.py") == "Invalid task file: its task is named backup"
+    assert refused("fresh", "tasks/backup.py").endswith("its task is named backup, other")
     assert refused("new", "tasks/new.py").startswith("Invalid task file: ")
     assert client.post(url, 422, json={"name": "new"})["detail"][0]["loc"] == ["body", "file_path"]

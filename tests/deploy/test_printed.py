@@ -252,6 +252,7 @@ def test_a_crontab_has_one_line_that_does_the_work() -> None:
     lines = [line for line in others.cron(standard()).splitlines() if not line.startswith("#")]
     assert lines == [
         "SHELL=/bin/sh",
+        "PATH=/usr/local/bin:/usr/bin:/bin",
         "ABREAST_HOME=/var/lib/abreast",
         "* * * * * /opt/abreast/venv/bin/abreast once --quiet /etc/abreast",
     ]

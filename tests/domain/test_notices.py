@@ -111,6 +111,11 @@ def test_a_long_error_keeps_its_ends() -> None:
     assert error.endswith(" end")
 
 
+def test_an_error_that_is_no_text_is_made_one() -> None:
+    (found,) = notices.of_end(end(FAILED, Reason.ERROR, error="no \udcff"), EVERYTHING, None)
+    assert found.data["run"]["error"] == "no ?"
+
+
 # -- schedules ---------------------------------------------------------------------------------
 
 

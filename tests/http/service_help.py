@@ -17,7 +17,7 @@ import httpx
 from abreast import App, Limit, progress, step
 from abreast.errors import UsageError
 from abreast.interfaces.access import Access
-from abreast.interfaces.http.api import make_app
+from abreast.interfaces.http.api import Api, make_app
 
 BASE = "http://127.0.0.1:7000"
 PASSWORD = "correct horse battery"
@@ -71,6 +71,27 @@ class Service:
         self.problems: dict[str, str] = {}
         self.parts = {name: (True, "well") for name in ("engine", "scheduler", "store", "workers")}
         self.wrong: str | None = None
+        self._api: Api | None = None
+        self.loop = asyncio.new_event_loop()  # in which all requests of a test are carried out
+        self._thread = threading.Thread(target=self._turn, name="loop", daemon=True)
+        self._thread.start()
+
+    def _turn(self) -> None:
+        with asyncio.Runner(loop_factory=lambda: self.loop) as runner:
+            runner.get_loop().run_forever()
+
+    @property
+    def api(self) -> Api:
+        """The application."""
+        if self._api is None:
+            self._api = make_app(self)
+        return self._api
+
+    def close(self) -> None:
+        if self._api is not None:
+            self.loop.call_soon_threadsafe(self._api.hub.close)
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        self._thread.join(30)
 
     def health(self) -> dict[str, tuple[bool, str]]:
         return dict(self.parts)
@@ -131,8 +152,8 @@ def serving(folder: Path, *, working: bool = True) -> Iterator[Service]:
     GO.clear()
     app = App(f"sqlite:///{folder}/jobs.db", durability="normal")
     make_tasks(app)
+    service = Service(app)
     try:
-        service = Service(app)
         service.access.add_user("anna", PASSWORD, "admin")
         service.access.add_user("olga", PASSWORD, "operator")
         service.access.add_user("vera", PASSWORD, "viewer")
@@ -146,14 +167,12 @@ def serving(folder: Path, *, working: bool = True) -> Iterator[Service]:
         else:
             yield service
     finally:
+        service.close()
         app.close()
 
 
 class Client:
-    """Calls the API of a service in process, as a user.
-
-    Every call has an event loop of its own, except within :meth:`together`.
-    """
+    """Calls the API of a service in process, as a user."""
 
     def __init__(self, service: Service, user: str | None = "anna") -> None:
         self.service = service
@@ -165,18 +184,16 @@ class Client:
     def together(
         self, what: Callable[[httpx.AsyncClient], Awaitable[Any]], seconds: float = 30
     ) -> Any:
-        """Run a coroutine with a client, against a fresh application."""
+        """Run a coroutine with a client."""
 
         async def run() -> Any:
-            app = make_app(self.service)
-            transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+            transport = httpx.ASGITransport(self.service.api, raise_app_exceptions=False)
             async with httpx.AsyncClient(
                 transport=transport, base_url=BASE, headers=self.headers
             ) as client:
-                client.app = app  # type: ignore[attr-defined]
                 return await asyncio.wait_for(what(client), seconds)
 
-        return asyncio.run(run())
+        return asyncio.run_coroutine_threadsafe(run(), self.service.loop).result(seconds + 5)
 
     def ask(self, method: str, path: str, **more: Any) -> httpx.Response:
         """One request; paths without a slash in front are below /api/v1/."""

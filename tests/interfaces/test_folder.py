@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import os
+import re
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,7 +21,7 @@ ONE = """
     from abreast import task
 
     @task(timeout="10m", tags=["night"])
-    def one(a, b=2):
+    def one(a: int | None, b=2):
         "Does one thing."
 """
 
@@ -84,8 +85,9 @@ def test_what_the_app_knows_of_a_task(home: Home) -> None:
         ("a", True, None),
         ("b", False, 2),
     ]
-    with pytest.raises(WrongType, match="missing a required argument: 'a'"):
+    with pytest.raises(WrongType, match=r"'a'; it takes one\(a: int \| None, b=2\)") as caught:
         task.submit()
+    assert "missing a required argument" in str(caught.value)
 
 
 def test_a_plain_file_runs_once_at_a_time_unless_it_says_otherwise(home: Home) -> None:
@@ -276,12 +278,10 @@ def test_a_limit_of_another_size_is_an_error_of_the_file(home: Home) -> None:
 def test_an_impossible_option_keeps_the_last_good_version(
     home: Home, option: str, said: str
 ) -> None:
-    home.write("one.py", ONE)
+    text = ONE.replace("(a: int | None, b=2)", "()")
+    home.write("one.py", text)
     home.load()
-    home.write(
-        "one.py",
-        ONE.replace('timeout="10m"', f"name='one', {option}".replace("name='one', name=", "name=")),
-    )
+    home.write("one.py", text.replace('timeout="10m"', option))
     home.folder.refresh()
     assert said in home.error("one.py")
     if "name=" not in option:
@@ -456,3 +456,24 @@ def test_what_has_not_changed_is_not_read_again(
     monkeypatch.setattr(watching, "probe", never)
     for _ in range(20):
         assert home.folder.refresh() == []
+
+
+# -- the page -------------------------------------------------------------------------------------
+
+
+def test_the_files_of_the_page_are_tasks(home: Home) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "tasks-folder.md").read_text(encoding="utf-8")
+    files = re.findall(r"^```python\n# tasks/(\S+)\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    tables = re.findall(r"^```toml\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    for name, text in files:
+        (home.tasks / name).write_text(text, encoding="utf-8")
+    home.write("shop_client.py", "orders_of = write = print\n")
+    home.write("report.py", "def run_task(config): ...\n")
+    home.write("../reports/nightly.py", "def run_task(config): ...\n")
+    home.toml("")
+    home.load()
+    assert home.names == {"cleanup", "extract", "summarise", "report"}
+    (home.path / "abreast.toml").write_text("\n".join(tables), encoding="utf-8")
+    home.change()
+    assert [state.error for state in home.folder.files] == [None] * 4
+    assert home.names == {"cleanup", "summarise", "report", "nightly", "dump"}

@@ -273,6 +273,34 @@ def test_a_cancelled_run_ends_its_interpreter(home: Home) -> None:
         assert str(run.state) == "cancelled"
 
 
+def test_a_cancelled_task_may_tidy_up(home: Home) -> None:
+    os.mkfifo(home.path / "alive")
+    own(
+        home,
+        """
+        import signal, threading
+        def run_task(config):
+            ended = threading.Event()
+            signal.signal(signal.SIGTERM, lambda *_: ended.set())
+            with open("alive", "w") as held:
+                held.write("x")
+                held.flush()
+                while not ended.wait(0.01):
+                    pass
+                print("tidied up")
+        """,
+        own="",
+    )
+    with home.working():
+        run = home.app.find_task("own").submit()
+        with open(home.path / "alive", "rb") as reader:
+            assert reader.read(1) == b"x"
+            run.cancel()
+            assert reader.read(1) == b""
+        assert run.wait(30)
+    assert "tidied up" in run.log()
+
+
 def test_an_app_cannot_be_had_there(home: Home) -> None:
     own(home, "from abreast import App\ndef run_task(c):\n    App()\n", own="")
     with home.working(), pytest.raises(ImportError, match="cannot have an App"):
@@ -317,7 +345,7 @@ def test_options_are_read_without_importing(home: Home) -> None:
         def first(): ...
 
         @ab.task(
-            name="second", schedule=["@daily", {"spec": "@hourly"}], limits=[LIMIT, Limit(1)],
+            name="second", schedule=[{"spec": "@hourly", "args": [1]}], limits=[LIMIT, Limit(1)],
             timeout=2 * HOURS, retry=Retry(3, on=(OSError,)), window=timedelta(hours=1),
             after=["first"], priority=-5,
         )
@@ -330,7 +358,7 @@ def test_options_are_read_without_importing(home: Home) -> None:
     )
     assert home.names == {"first", "second"}
     second = home.app.find_task("second")
-    assert second.declared["schedule"] == ["@daily", {"spec": "@hourly"}]
+    assert second.declared["schedule"] == [{"spec": "@hourly", "args": [1]}]
     assert [(limit.n, limit.key, limit.per) for limit in second.declared["limits"]] == [
         (2, "/db", 60),
         (1, "", None),
@@ -361,6 +389,7 @@ def test_options_are_read_without_importing(home: Home) -> None:
         ("@task(limits=Limit(x=0))\ndef own(): ...", "line 2: task 'own': Limit.__init__()"),
         ("@task(**more)\ndef own(): ...", "line 2: task 'own': write options by name"),
         ("def own(:", "line 2: SyntaxError"),
+        ("from abreast import App\napp = App()", "cannot have an App"),
         ("concurrent = 1\ndef run_task(c): ...", "line 3: concurrent must be True or False"),
     ],
 )

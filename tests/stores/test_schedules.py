@@ -328,9 +328,27 @@ def test_schedules_people_add(boxes: Callable[..., Box]) -> None:
     box.declare(NOON)
     assert [view.name for view in schedules.list()] == ["extra", "job"]
     schedules.remove("extra")
+    assert [view.name for view in schedules.list()] == ["job"]
     with pytest.raises(Exception, match="there is no schedule 'jobb'; did you mean 'job'"):
         schedules.get("jobb")
     with pytest.raises(Exception, match="declared with its task"):
         schedules.change("job", spec="@daily")
     with pytest.raises(Exception, match="there is a schedule 'job' already"):
         schedules.add("job", "job", "@daily")
+
+
+def test_the_ledger_of_a_removed_schedule_stays_its_own(boxes: Callable[..., Box]) -> None:
+    box = boxes()
+    schedules = box.app.schedules
+    schedules.wall = lambda: NOON
+    schedules.add("old", "job", "* * * * *")
+    box.fire(NOON + MINUTE)
+    schedules.remove("old")
+    assert [row.schedule for row in schedules.ledger()] == ["old"]
+    schedules.add("new", "job", "* * * * *")
+    assert schedules.ledger("new") == []
+    assert schedules.get("new").last is None
+    assert box.fire(NOON + 2 * MINUTE) == [(1, "missed"), (2, "skipped")]
+    schedules.wall = lambda: NOON + 3 * MINUTE
+    schedules.add("old", "job", "*/5 * * * *")
+    assert schedules.get("old").next == NOON + 5 * MINUTE

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from enum import StrEnum
+from hashlib import sha256
 from typing import Any, NamedTuple, Protocol
 
 from .states import COMPLETED, FAILED, Reason, State
@@ -227,7 +228,9 @@ def channels_of(rules: Iterable[Rules]) -> list[str]:
 
 def _notice(channel: str, kind: Kind, task: str, once: str, **said: Any) -> Notice:
     data = {"event": str(kind), "task": task, **said}
-    return Notice(channel, kind, data, f"{kind} {channel} {once}")
+    # A digest, because names may hold what means something where this is used as a key.
+    digest = sha256(f"{channel}\0{task}\0{once}".encode("utf-8", "replace")).hexdigest()
+    return Notice(channel, kind, data, f"{kind} {digest[:32]}")
 
 
 def _only(run: int | None) -> dict[str, Any] | None:
@@ -250,7 +253,9 @@ def _run(end: RunEnd) -> dict[str, Any]:
 
 
 def _cut(text: str) -> str:
-    """A text whose middle is left out when it is too long: what happened stands at its ends."""
+    """A text that any channel can carry, its middle left out when it is too long: what happened
+    stands at its ends."""
+    text = text.encode("utf-8", "replace").decode()  # halves of characters become question marks
     if len(text) <= _LONGEST_ERROR:
         return text
     half = _LONGEST_ERROR // 2

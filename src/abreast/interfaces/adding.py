@@ -353,6 +353,6 @@ def _size(n: object) -> str:
 
 
 _NO_KWARGS: dict[str, Any] = {}  # shared by runs without keyword arguments; never written
-_MAP_OPTIONS = OPTIONS - {"after"}
+_MAP_OPTIONS = OPTIONS - SERVICE
 # Other callables may be equal without being the same; for these identity decides.
 _SAME_IF_EQUAL = frozenset({FunctionType, BuiltinFunctionType, MethodType})

@@ -197,7 +197,8 @@ class Schedules:
     def remove(self, name: str) -> None:
         """Remove a schedule that was added here; what it has done stays in the ledger."""
         self._mine(name, "remove")
-        self._app.node.post(lambda now: self.rows.remove(name))
+        wall = self.wall()
+        self._app.node.post(lambda now: self.rows.remove(name, wall))
 
     def _mine(self, name: str, what: str) -> ScheduleRow:
         row = self._row(name)
@@ -262,6 +263,7 @@ class Schedules:
                 Instant(0, name, row.task, at, None, 1, "would run", None, None, wall)
                 for at in when
             ]
+        self._app.find_task(row.task)
         make = self.maker(f"backfill {name}")
 
         def act(now: float, changes: Any) -> Sequence[Instant]:

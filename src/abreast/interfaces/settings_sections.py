@@ -11,6 +11,7 @@ from ..errors import UsageError
 from .settings_check import (
     Key,
     Place,
+    amounts,
     choice,
     duration,
     flag,
@@ -55,6 +56,7 @@ class Scheduler:
     timezone: str = "UTC"
     drain: float = 30.0  # seconds
     executor: str = "process"
+    pools: dict[str, float] = field(default_factory=dict)  # what needs of tasks are drawn from
 
 
 @dataclass(frozen=True)
@@ -186,6 +188,7 @@ SECTIONS: Final[dict[str, dict[str, Key]]] = {
         "timezone": Key(zone, "name of a time zone"),
         "drain": Key(duration, "duration", "30s"),
         "executor": Key(choice("process", "thread"), "'process' or 'thread'", "process"),
+        "pools": Key(amounts, "table of amounts", {}),
     },
     "retention": {
         "older_than": Key(_or_never(duration), "duration or 'never'", "30d"),

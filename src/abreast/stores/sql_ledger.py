@@ -11,7 +11,7 @@ from ..domain.schedule import Schedule
 if TYPE_CHECKING:
     from .sql_submit import SqlSubmitting
 
-_COLUMNS = "id, name, task, spec, zone, policy, source, owner, anchor, paused, next, due"
+_COLUMNS = "id, name, task, spec, zone, policy, source, owner, anchor, paused, next, due, gone"
 
 
 class ScheduleRow(NamedTuple):
@@ -29,6 +29,7 @@ class ScheduleRow(NamedTuple):
     paused: float | None
     next: float | None
     due: float | None
+    gone: float | None
 
     @property
     def said(self) -> dict[str, Any]:
@@ -103,10 +104,10 @@ class Ledger:
     def list(self, task: str | None = None, name: str | None = None) -> Sequence[ScheduleRow]:
         """All schedules by name, or those of a task, or the one of a name."""
         if name is not None:
-            return self._rows("name=?", (name,))
+            return self._rows("name=? AND gone IS NULL", (name,))
         if task is not None:
-            return self._rows("task=? ORDER BY name", (task,))
-        return self._rows("1 ORDER BY name", ())
+            return self._rows("task=? AND gone IS NULL ORDER BY name", (task,))
+        return self._rows("gone IS NULL ORDER BY name", ())
 
     def ledger(
         self,

@@ -34,16 +34,17 @@ class Schedules(Ledger):
     def declare(self, owner: str, declared: Sequence[Declared], source: str, now: float) -> None:
         """Make the schedules of one source and owner what is declared; others stay."""
         self._store.open(True)
-        db = self._store.db
         known = {
             row.name: row
-            for row in self._rows("source=? AND owner=?", (source, owner), in_turn=True)
+            for row in self._rows(
+                "source=? AND owner=? AND gone IS NULL", (source, owner), in_turn=True
+            )
         }
         for item in declared:
             known.pop(item.name, None)
             self.put(item, source, owner, now)
         for row in known.values():
-            db.execute("DELETE FROM schedules WHERE id=?", (row.id,))
+            self.remove(row.name, now)
 
     def put(self, item: Declared, source: str, owner: str, now: float) -> None:
         """Make one schedule what is declared; ``now`` on the clock that schedules go by."""
@@ -51,7 +52,11 @@ class Schedules(Ledger):
         found = self._rows("name=?", (item.name,), in_turn=True)
         row = found[0] if found else None
         text = json.dumps(item.said, sort_keys=True)
-        same = row is not None and (row.task, row.source, row.owner) == (item.task, source, owner)
+        same = (
+            row is not None
+            and row.gone is None
+            and (row.task, row.source, row.owner) == (item.task, source, owner)
+        )
         if same and row is not None and (row.spec, row.zone) == (item.spec, item.zone):
             if row.policy != text:
                 self._store.db.execute("UPDATE schedules SET policy=? WHERE id=?", (text, row.id))
@@ -70,18 +75,21 @@ class Schedules(Ledger):
             id = row.id
             self._store.db.execute(
                 "UPDATE schedules SET task=?, spec=?, zone=?, policy=?, source=?, owner=?, "
-                "anchor=? WHERE id=?",
+                "anchor=?, gone=NULL WHERE id=?",
                 (*values, id),
             )
         paused = None if row is None else row.paused
         new = ScheduleRow(id, item.name, item.task, item.spec, item.zone, text, source, owner, now,
-                          paused, None, None)  # fmt: skip
+                          paused, None, None, None)  # fmt: skip
         self._set_next(new, self.timing(new).after(now))
 
-    def remove(self, name: str) -> None:
+    def remove(self, name: str, now: float) -> None:
         """Remove a schedule; its rows of the ledger stay."""
         self._store.open(True)
-        self._store.db.execute("DELETE FROM schedules WHERE name=?", (name,))
+        self._store.db.execute(
+            "UPDATE schedules SET gone=?, paused=NULL, next=NULL, due=NULL WHERE name=?",
+            (now, name),
+        )
 
     def pause(self, name: str, since: float | None) -> None:
         """Pause a schedule, or with None let it go on."""

@@ -12,6 +12,7 @@ from fastapi import APIRouter, Depends, Query, Request
 from fastapi.concurrency import run_in_threadpool
 from pydantic import BaseModel, ConfigDict, Field
 
+from abreast import CommandResult
 from abreast.errors import UnknownRun, UsageError
 
 from . import answers
@@ -187,7 +188,12 @@ def _task(run: Any) -> str:
 
 
 def _result(run: Any) -> Any:
-    return plain(run.partial() if is_batch(run) else run.value)
+    if is_batch(run):
+        return plain(run.partial())
+    value = run.value
+    if run.executor == "command" and isinstance(value, (list, tuple)):
+        return plain(dict(zip(CommandResult._fields, value, strict=False)))
+    return plain(value)
 
 
 def _request(run: Any, batch: bool) -> dict[str, Any]:

@@ -257,7 +257,7 @@ def _module(task: Any) -> str:
     if kind == "toml" and path is not None and not path.endswith(".py"):
         return str(task.name)
     if path is not None:
-        return os.path.basename(path).removesuffix(".py")
+        return str(os.path.basename(path).removesuffix(".py"))
     return str(getattr(task.fn, "__module__", None) or task.name)
 
 

@@ -72,6 +72,10 @@ def _find(where: Where, tasks: bool | None) -> tuple[App, str]:
         load = found.app is not None and not on_the_spot
     else:
         load = tasks or found.app is not None
+    if tasks and found.app is None:
+        served = served_here(found.store_url)
+        if served is not None:
+            return served
     if load:
         from ..discovery import find_app
 
@@ -97,6 +101,24 @@ def _find(where: Where, tasks: bool | None) -> tuple[App, str]:
     if both and source != "named by the app":
         return app, f"{named}, store {place} (both from {found.app.file})"
     return app, f"{named} ({found.app.source}), store {place} ({source})"
+
+
+def served_here(store: str | None = None) -> tuple[App, str] | None:
+    """An app with the tasks that a service in this folder would serve, and a line about it; None:
+    there are none."""
+    from ..app import App
+    from ..folder import Folder
+    from ..settings import load
+    from ..toml_tasks import TomlTasks
+
+    settings = load()
+    if not settings.tasks and not os.path.isdir(settings.tasks_dir):
+        return None
+    app = App(store or settings.service_store)
+    TomlTasks(app).load(settings)
+    Folder(app, settings).load()
+    place = app.url.removeprefix("sqlite:///")
+    return app, f"tasks of {settings.folder}, store {place}"
 
 
 def find_run(app: App, text: str) -> StoredRun:

@@ -177,7 +177,7 @@ def _to_nowhere(stream: Any) -> None:
 
 def main() -> None:
     """Entry point of the program."""
-    from ...errors import Busy, UnknownRun
+    from ...errors import Busy, UnknownRun, UnknownSchedule
     from .exits import BUSY, INTERRUPTED, NOT_FOUND, USAGE
 
     try:
@@ -190,7 +190,7 @@ def main() -> None:
         code = INTERRUPTED
     except AbreastError as error:
         click.echo(f"Error: {error}", err=True)
-        codes = {Busy: BUSY, UnknownRun: NOT_FOUND}
+        codes = {Busy: BUSY, UnknownRun: NOT_FOUND, UnknownSchedule: NOT_FOUND}
         code = next((codes[kind] for kind in codes if isinstance(error, kind)), USAGE)
     except BrokenPipeError:
         _to_nowhere(sys.stdout)

@@ -92,10 +92,8 @@ def backfill(
 ) -> int:
     """Carry out ``abreast schedule backfill``; returns the exit code."""
     at = now()
-    with opened(where, tasks=None) as app:
+    with opened(where, tasks=None if dry_run else True) as app:
         view = view_of(app, name)
-        if not dry_run:
-            _learn(app, view.task)
         place = place_of(view.timezone)
         start = moment(since, "--since", place, at)
         end = moment(until, "--until", place, at)
@@ -125,17 +123,3 @@ def backfill(
     if nobody:
         note("No worker is alive. They will wait for one: abreast serve, or abreast worker")
     return OK
-
-
-def _learn(app: App, task: str) -> None:
-    """See to it that the app has a task, which may be one of a folder that a service serves."""
-    if task in app.tasks:
-        return
-    from ..folder import Folder
-    from ..settings import load
-    from ..toml_tasks import TomlTasks
-
-    settings = load()
-    TomlTasks(app).load(settings)
-    Folder(app, settings).load()
-    app.find_task(task)  # raises, naming those that there are

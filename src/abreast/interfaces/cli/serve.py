@@ -9,7 +9,6 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ...errors import AbreastError, UsageError
@@ -35,9 +34,8 @@ def serve(
     for_s: float | None,
 ) -> int:
     """Carry out ``abreast serve``; returns the exit code."""
-    read = _reader(folder, config, app=app, store=store, max_workers=max_workers,
-                   listen=list(listen) or None, drain=drain)  # fmt: skip
-    settings = read()
+    settings = _settings(folder, config, app=app, store=store, max_workers=max_workers,
+                         listen=list(listen) or None, drain=drain)  # fmt: skip
     _needs_server()
     from ..access_listen import check_may_listen
     from ..http.server import HttpServer, bind
@@ -46,8 +44,9 @@ def serve(
     from ..service.service import Service
 
     _log_to_stderr()
+    sd_notify.manager()  # takes its variables out of what task processes inherit
     signals = _Signals()
-    service = Service(settings, again=read)
+    service = Service(settings)
     check_may_listen(settings, service.access)
     sockets = bind(settings.server.listen)
     service.start()
@@ -129,7 +128,7 @@ def once(
     quiet: bool,
 ) -> int:
     """Carry out ``abreast once``; returns the exit code."""
-    settings = _reader(folder, config, app=app, store=store, max_workers=max_workers)()
+    settings = _settings(folder, config, app=app, store=store, max_workers=max_workers)
     from ..service.service import Service
 
     _log_to_stderr(logging.ERROR if quiet else logging.INFO)
@@ -149,21 +148,17 @@ def once(
     return _FAILED if failed else OK
 
 
-def _reader(folder: str, config: str | None, **flags: Any) -> Callable[[], Settings]:
-    """Reads the settings of a folder, now and again later."""
+def _settings(folder: str, config: str | None, **flags: Any) -> Settings:
+    """The settings that count in a folder."""
+    from ..settings import load
+
     place = os.path.abspath(folder)
     if not os.path.isdir(place):
         raise UsageError(f"there is no folder {folder!r}; 'abreast init {folder}' makes one")
     names = {"app": "app", "store": "store", "max_workers": "scheduler.max_workers",
              "listen": "server.listen", "drain": "scheduler.drain"}  # fmt: skip
     said = {names[key]: value for key, value in flags.items() if value is not None}
-
-    def read() -> Settings:
-        from ..settings import load
-
-        return load(place, config=config, flags=said)
-
-    return read
+    return load(place, config=config, flags=said)
 
 
 def _needs_server() -> None:

@@ -45,8 +45,8 @@ _CRON = """\
 # leave at once. It prints only what failed, which cron sends by mail.
 # {zone}
 SHELL=/bin/sh
-{environment}
-* * * * * {command}
+PATH=/usr/local/bin:/usr/bin:/bin
+{environment}* * * * * {command}
 """
 
 _DOCKERFILE = """\
@@ -93,7 +93,7 @@ services:
     cap_drop: [ALL]
     security_opt: ["no-new-privileges:true"]
     pids_limit: 4096
-    tmpfs: [/tmp]
+    tmpfs: ["/tmp:size=1g,mode=1777"]
     environment:
       TZ: "{tz}"
     volumes:
@@ -128,12 +128,12 @@ def supervisor(here: Installation, flags: str = "") -> str:
 
 def cron(here: Installation, flags: str = "") -> str:
     """The text of a crontab."""
-    lines = [f"{name}={value}" for name, value in _variables(here).items()]
+    lines = [f"{name}={value}\n" for name, value in _variables(here).items()]
     return _CRON.format(
         flags=flags,
         user=here.user,
         zone=_zone(here),
-        environment="\n".join(lines) or "# no further variables",
+        environment="".join(lines),
         # cron ends a command at a percent sign
         command=shlex.join(here.command("once", "--quiet")).replace("%", "\\%"),
     )

@@ -103,14 +103,9 @@ def separate_names(apart: Mapping[str, Mapping[str, Any]], path: str) -> list[st
 def _signature(task: Mapping[str, Any]) -> Signature | None:
     """What the task takes, as far as that can be said without the file."""
     if task["plain"]:
-        return Signature(
-            [
-                Parameter(
-                    "config", Parameter.POSITIONAL_OR_KEYWORD, default=None, annotation="dict"
-                ),
-                Parameter("values", Parameter.VAR_KEYWORD),
-            ]
-        )
+        config = Parameter("config", Parameter.POSITIONAL_OR_KEYWORD, default=None)
+        values = Parameter("values", Parameter.VAR_KEYWORD)
+        return Signature([config.replace(annotation=Shown("dict")), values])
     if task["parameters"] is None:
         return None
     return Signature([_parameter(item) for item in task["parameters"]])
@@ -122,13 +117,13 @@ def _parameter(said: Mapping[str, Any]) -> Parameter:
         default = said["default"]
     elif "shown" in said:
         default = Shown(said["shown"])
-    annotation = said.get("annotation", Parameter.empty)
+    annotation = Shown(said["annotation"]) if "annotation" in said else Parameter.empty
     kind = getattr(Parameter, said["kind"])
     return Parameter(said["name"], kind, default=default, annotation=annotation)
 
 
 class Shown(str):
-    """The default of a parameter as text, where it is no plain value."""
+    """What stands in the file, where it is no plain value: a default, an annotation."""
 
     __slots__ = ()
 

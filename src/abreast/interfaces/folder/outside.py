@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 import os
 import select
+import signal
 import socket
 import subprocess
-from contextlib import closing
+import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from typing import Any
 
 from ... import platform, values
@@ -45,13 +48,14 @@ def call(fn: FolderFunction, args: tuple[Any, ...], kwargs: dict[str, Any]) -> A
             process = _start(fn, python, theirs.fileno())
         with closing(_Talk(process, ours)) as talk:
             try:
-                talk.give(request)
-                answer = _converse(talk)
+                with _staying():
+                    talk.give(request)
+                    answer = _converse(talk)
+                    code = process.wait()
             except BaseException:
                 process.kill()
                 process.wait()
                 raise
-            code = process.wait()
     if answer is None:
         raise Crashed(
             f"the interpreter of task {name!r} ({python}) ended before the task had answered: "
@@ -104,6 +108,19 @@ def _start(fn: FolderFunction, python: str, fd: int) -> subprocess.Popen[bytes]:
         raise UsageError(
             f"task {fn.__name__!r}: its interpreter {python!r} cannot start: {error.strerror}"
         ) from None
+
+
+@contextmanager
+def _staying() -> Iterator[None]:
+    """Outlive SIGTERM, which the whole group gets: the task over there decides how it ends."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, lambda *_: None)  # programs do not inherit this
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _converse(talk: _Talk) -> dict[str, Any] | None:

@@ -52,6 +52,10 @@ def tasks_of(path: str) -> tuple[list[dict[str, Any]], list[str]]:
     first = next(iter(files.values()))
     if not found and (run := first.run_task()) is not None:
         found = [first.plain(run, loading.stem_of(path))]
+    for file in files.values():
+        if not found and "App" in file.known.values():
+            text = "a file with an environment of its own cannot have an App; write @task"
+            raise describe.Placed(text, file.path, 1)
     return found, list(files)
 
 

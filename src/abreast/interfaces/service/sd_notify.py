@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import socket
+import threading
 import time
 from collections.abc import MutableMapping
 
@@ -124,6 +125,7 @@ def _status(text: str) -> tuple[str, ...]:
 # -- the manager of this process --------------------------------------------------------------
 
 _manager: ServiceManager | None = None
+_taking = threading.Lock()
 
 
 def manager() -> ServiceManager:
@@ -132,8 +134,9 @@ def manager() -> ServiceManager:
     Call it before anything is started that would inherit them.
     """
     global _manager
-    if _manager is None:
-        _manager = ServiceManager.take()
+    with _taking:
+        if _manager is None:
+            _manager = ServiceManager.take()
     return _manager
 
 

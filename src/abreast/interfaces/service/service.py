@@ -14,7 +14,7 @@ from ... import __version__
 from ...engine.scheduler import Scheduler
 from ...errors import AbreastError, StoreError, UsageError
 from .. import access
-from .. import settings as settings_module
+
 from ..app import App
 from ..discovery import load_app
 from ..folder import Folder
@@ -41,8 +41,6 @@ class Service:
     ----------
     settings : Settings
         What it is to be; see :func:`abreast.interfaces.settings.load`.
-    again : callable, optional
-        Reads the settings anew, for :meth:`reload`.
     wall : callable
         The clock that schedules go by: seconds since 1970 in UTC.
 
@@ -55,12 +53,10 @@ class Service:
     def __init__(
         self,
         settings: Settings,
-        again: Callable[[], Settings] | None = None,
         wall: Callable[[], float] = time.time,
     ) -> None:
         self.version = __version__
         self.settings = settings
-        self._again = again or (lambda: settings_module.load(settings.folder))
         self.wall = wall
         self.started = wall()
         self.draining = False
@@ -78,6 +74,7 @@ class Service:
             settings.scheduler.max_workers,
             executor=settings.scheduler.executor,
             drain=settings.scheduler.drain,
+            pools=settings.scheduler.pools,
         )
         self.worker.shared = True
         self.scheduler = Scheduler(wall, self._next_due, self._fire, self._beat)
@@ -207,8 +204,8 @@ class Service:
         UsageError
             Saying what is wrong; the old configuration goes on.
         """
-        new = self._again()
         old = self.settings
+        new = old.again()
         said = [
             f"{key} needs a restart to change"
             for key, before, after in (

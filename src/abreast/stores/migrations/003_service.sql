@@ -13,7 +13,8 @@ CREATE TABLE schedules (
     anchor   REAL NOT NULL,     -- from where an interval counts
     paused   REAL,              -- since when
     next     REAL,              -- the next instant that is not in the ledger yet
-    due      REAL               -- when that is to be acted on: next and its jitter
+    due      REAL,              -- when that is to be acted on: next and its jitter
+    gone     REAL               -- since when there is no such schedule; its ledger stays
 );
 CREATE INDEX schedules_due ON schedules (owner, due) WHERE due IS NOT NULL;
 
