@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import datetime
 import math
-import sqlite3
 import statistics
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import psutil
 
@@ -18,7 +16,7 @@ from abreast.interfaces.service.service import Service
 from abreast.interfaces.settings import load
 from abreast.stores.sql_schedules import Declared
 from common import Benchmarks, Figure
-from service_side import APP, folder_of_its_own, percentile, served, store_in
+from service_side import APP, Served, folder_of_its_own, percentile, served, store_in
 from service_starts import shown
 from service_tasks import FIRED
 
@@ -89,7 +87,7 @@ def fire(quick: bool) -> dict[str, Figure]:
         served(folder, "--app", APP, "--max-workers", "64") as service,
     ):
         for turn in range(turns):
-            lags = fire_once(service.app, folder, FIRED[:count], turn, 2 if quick else 5)
+            lags = fire_once(service, FIRED[:count], turn, 2 if quick else 5)
             tails.append(percentile(lags, 0.99) * 1e3)
             middle.append(percentile(lags, 0.5) * 1e3)
             most = max(most, max(lags) * 1e3)
@@ -97,27 +95,25 @@ def fire(quick: bool) -> dict[str, Figure]:
     return {"fire_lag_p99_ms": Figure(tails, details=details, lines=[shown(details)])}
 
 
-def fire_once(app: Any, folder: Path, tasks: list[str], turn: int, ahead: float) -> list[float]:
+def fire_once(service: Served, tasks: list[str], turn: int, ahead: float) -> list[float]:
     """Have one run of each task start at the same second; return how late each was."""
     at = math.ceil(time.time() + ahead)
     spec = datetime.datetime.fromtimestamp(at, datetime.UTC).isoformat()
     for name in tasks:
-        app.schedules.add(f"{name}-{turn}", name, spec, timezone="UTC")
+        service.app.schedules.add(f"{name}-{turn}", name, spec, timezone="UTC")
     if time.time() > at - 0.5:
         raise RuntimeError(f"it took more than {ahead:g} s to add {len(tasks)} schedules")
+    asked = (
+        "SELECT r.started, r.ended FROM instants i JOIN runs r ON r.id = i.run "
+        "WHERE i.at = ? AND i.outcome = 'ran'"
+    )
     deadline = at + 20.0
-    with sqlite3.connect(folder / "jobs.db") as store:
-        while True:
-            found = store.execute(
-                "SELECT r.started, r.ended FROM instants i JOIN runs r ON r.id = i.run "
-                "WHERE i.at = ? AND i.outcome = 'ran'",
-                (at,),
-            ).fetchall()
-            if len(found) == len(tasks) and all(ended is not None for _, ended in found):
-                return [started - at for started, _ in found]
-            if time.time() > deadline:
-                raise TimeoutError(f"{len(found)} of {len(tasks)} runs were made")
-            time.sleep(max(0.1, min(at + 1 - time.time(), 1.0)))  # while it fires we are quiet
+    while time.time() < deadline:
+        time.sleep(max(0.1, at + 1 - time.time()))  # while it fires we are quiet
+        found = service.rows(asked, at)
+        if len(found) == len(tasks) and all(ended is not None for _, ended in found):
+            return [started - at for started, _ in found]
+    raise TimeoutError(f"{len(found)} of {len(tasks)} runs were made")
 
 
 # -- none due -----------------------------------------------------------------------------------
@@ -160,24 +156,25 @@ def idle(quick: bool) -> dict[str, Figure]:
                 wakes = (switches(root) - switched) / seconds
                 tree = [root, *root.children(recursive=True)]
                 sizes.append(sum(each.memory_info().rss for each in tree) / 2**20)
-            details = {
-                "processes": [
-                    {"name": " ".join(each.cmdline())[:60], "rss_mb": mb(each.memory_info().rss),
-                     "pss_mb": mb(each.memory_full_info().pss)}
-                    for each in tree
-                ],
-                "pss_mb": mb(sum(each.memory_full_info().pss for each in tree)),
-                "wakes_per_s": round(wakes, 1),
-            }  # fmt: skip
+            pss = mb(sum(each.memory_full_info().pss for each in tree))
+            lines = [f"{mb(each.memory_info().rss):g} MB {title(each)}" for each in tree]
             listed = service.app.schedules.list()
             if len(listed) != 100 or service.app.schedules.ledger():
                 raise RuntimeError(f"{len(listed)} schedules of 100, or one was due")
-    lines = [f"{each['rss_mb']:g} MB {each['name']}" for each in details["processes"]]
-    lines += [f"pss {details['pss_mb']} MB, {details['wakes_per_s']:g} wake-ups a second"]
+    about = {"wakes_per_s": round(wakes, 1)}
     return {
-        "service_idle_cpu_percent": Figure(percents, details={"wakes_per_s": round(wakes, 1)}),
-        "service_idle_rss_mb": Figure(sizes, details=details, lines=lines),
+        "service_idle_cpu_percent": Figure(percents, details=about, lines=[shown(about)]),
+        "service_idle_rss_mb": Figure(
+            sizes,
+            details={"pss_mb": pss, "processes": lines},
+            lines=[*lines, f"{pss:g} MB of them in proportion (PSS)"],
+        ),
     }
+
+
+def title(process: psutil.Process) -> str:
+    """What a process is, without the names of folders."""
+    return " ".join(Path(word).name for word in process.cmdline())[:60]
 
 
 def cpu_seconds(root: psutil.Process) -> float:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 import statistics
 import time
 
@@ -37,13 +36,8 @@ def one_time(service: Served, clients: int, rate: float, seconds: float) -> dict
         tell(followers, found["ids"])
         seen = told(followers)
     ids = found["ids"]
-    with sqlite3.connect(service.folder / "jobs.db") as store:
-        ends = [
-            ended
-            for (ended,) in store.execute(
-                "SELECT ended FROM runs WHERE id BETWEEN ? AND ?", (min(ids), max(ids))
-            )
-        ]
+    asked = "SELECT ended FROM runs WHERE id BETWEEN ? AND ?"
+    ends = [ended for (ended,) in service.rows(asked, min(ids), max(ids))]
     if seen["resyncs"] or seen["repeats"] or seen["missing"]:
         print(f"  followers: {shown({key: seen[key] for key in seen if key != 'lags'})}")
     return {

@@ -43,13 +43,14 @@ def rows(count: int, first_task: int, now: float) -> Iterator[tuple[Any, ...]]:
         started = created + chance.expovariate(5)
         ended = started + chance.lognormvariate(0, 1.2)
         luck = chance.random()
-        state, reason, error, value = 4, None, None, b'{"rows":17}'
+        state, reason, error = 4, None, None
         if luck < 0.04:
-            state, reason, error, value = 5, "error", ERROR, None
+            state, reason, error = 5, "error", ERROR
         elif luck < 0.045:
-            state, reason, error, value = 5, "timeout", None, None
+            state, reason = 5, "timeout"
         elif luck < 0.05:
-            state, reason, value = 6, "user", None
+            state, reason = 6, "user"
+        value = b'{"rows":17}' if state == 4 else None
         label = None
         if id % RARE == 0:
             label = f"customer {id // RARE:05}"

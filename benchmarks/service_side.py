@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -40,6 +41,11 @@ class Served:
         """Have another process send requests, and return what it measured."""
         with loading(self.address, self.token, kind, **given) as process:
             return told(process)
+
+    def rows(self, sql: str, *given: Any) -> list[Any]:
+        """Read from the store, past abreast."""
+        with contextlib.closing(sqlite3.connect(self.folder / "jobs.db")) as store:
+            return store.execute(sql, given).fetchall()
 
     def wait_until_idle(self, at_most: float = 30.0) -> float:
         """Wait until nothing runs or waits; return the seconds that took."""

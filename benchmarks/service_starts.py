@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 import statistics
 from typing import Any
 
@@ -41,17 +40,12 @@ class Starts:
         self.executed.append(self._ended_by(found["ended"], found["ids"]) / len(found["ids"]))
 
     def _ended_by(self, at: float, ids: list[int]) -> int:
-        with sqlite3.connect(self._service.folder / "jobs.db") as store:
-            (count,) = store.execute(
-                "SELECT count(*) FROM runs WHERE ended <= ? AND id BETWEEN ? AND ?",
-                (at, min(ids), max(ids)),
-            ).fetchone()
-        return int(count)
+        found = "SELECT count(*) FROM runs WHERE ended <= ? AND id BETWEEN ? AND ?"
+        return int(self._service.rows(found, at, min(ids), max(ids))[0][0])
 
     def check_all_are_stored(self) -> None:
         """Raise unless every run that was acknowledged is in the store, once, and has completed."""
-        with sqlite3.connect(self._service.folder / "jobs.db") as store:
-            states = dict(store.execute("SELECT id, state FROM runs"))
+        states = dict(self._service.rows("SELECT id, state FROM runs"))
         lost = [id for id in self.ids if states.get(id) != 4]
         if lost or len(set(self.ids)) != len(self.ids):
             raise RuntimeError(

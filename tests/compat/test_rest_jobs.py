@@ -410,6 +410,33 @@ def test_delete_what_will_not_end(
     client.delete(f"/api/jobs/{id}")
 
 
+def test_removed_while_it_is_listed(app: App, client: Client) -> None:
+    """Somebody else deletes all the time; no list and no look fails for that."""
+    kept = create(client, task="nothing")
+    over = threading.Event()
+    answers: list[int] = []
+
+    def look() -> None:
+        asked = [("GET", f"/api/{what}", {}) for what in ("jobs", "tasks/", "admin/stats")]
+        asked.append(("GET", f"/api/tasks/{app.task_ids()['nothing']}/runs", {}))
+        while not over.is_set():
+            newest = client.get("/api/jobs?limit=1")[0]["job_id"]
+            asked_now = [*asked, ("GET", f"/api/jobs/{newest}", {})]
+            answers.extend(answer.status_code for answer in client.ask_all(*asked_now))
+
+    lookers = [threading.Thread(target=look) for _ in range(2)]
+    for looker in lookers:
+        looker.start()
+    for _ in range(60):
+        client.delete(f"/api/jobs/{create(client, task='nothing')}")
+    over.set()
+    for looker in lookers:
+        looker.join(30)
+    assert len(answers) > 20
+    assert set(answers) <= {200, 404}
+    assert [one["job_id"] for one in client.get("/api/jobs")] == [kept]
+
+
 @pytest.mark.usefixtures("working")
 def test_cleanup(app: App, client: Client, gates: Gates) -> None:
     gates.open("a/p")

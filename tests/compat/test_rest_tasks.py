@@ -182,7 +182,7 @@ def test_a_config_becomes_arguments(app: App, client: Client) -> None:
     assert start("optional") == {}
     assert start("optional", json={}) == {}
     assert start("optional", json={"a": 1}) == {"config": {"a": 1}}
-    assert start("optional", json={"config": {"a": 1}}) == {"config": {"a": 1}}
+    assert start("optional", json={"config": {"a": 1}}) == {"config": {"config": {"a": 1}}}
     assert start("quick_test_task") == {"config": {}}
     assert start("compare", json={"video_id": "v"}) == {"video_id": "v"}
     assert "video_id" in start("compare", 400)

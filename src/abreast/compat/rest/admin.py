@@ -12,7 +12,7 @@ from abreast import State
 
 from . import answers, log_files
 from .face import Face
-from .reading import UNENDED, job_status, task_status, utc
+from .reading import UNENDED, job_status, still_there, task_status, utc
 
 
 def add_routes(router: APIRouter, face: Face) -> None:
@@ -50,7 +50,7 @@ def add_routes(router: APIRouter, face: Face) -> None:
                 "total_size_mb": round(sum(file.size for file in files) / (1 << 20), 2),
             },
             "email": {"configured": None, "total_task_emails": None},
-            "recent_activity": [_activity(run) for run in face.app.search(limit=10)],
+            "recent_activity": still_there(face.app.search(limit=10), _activity),
         }
 
 

@@ -62,6 +62,8 @@ def _refusal(error: Exception) -> Response | None:
         detail = [{key: part[key] for key in ("type", "loc", "msg")} for part in error.errors()]
     elif isinstance(error, Busy):
         status, detail = 400, "Task is already running"
+    elif isinstance(error, errors.UnknownRun):  # removed while it was looked at
+        status, detail = 404, "Job not found"
     elif isinstance(error, errors.UsageError):
         status = 400
     elif isinstance(error, errors.StoreError):

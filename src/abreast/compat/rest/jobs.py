@@ -27,6 +27,7 @@ from .reading import (
     job_status,
     percent,
     plain,
+    still_there,
     utc,
 )
 
@@ -79,7 +80,7 @@ def _add_looking(router: APIRouter, face: Face) -> None:
     @router.get("/api/jobs/", include_in_schema=False, **looking)
     def list_jobs(limit: Annotated[int, Query(ge=0, le=1000)] = 50) -> Any:
         """List the jobs, the newest first. The result of a batch is only in the job itself."""
-        return [described(run, whole=False) for run in _newest(face, limit)]
+        return still_there(_newest(face, limit), lambda run: described(run, whole=False))
 
     @router.get("/api/jobs/{job_id}", response_model=answers.Job, responses=_NOT_FOUND, **looking)
     def get_job(job_id: str) -> Any:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 from abreast import AbreastError, State
+from abreast.errors import UnknownRun
 
 PENDING, RUNNING, COMPLETED = "pending", "running", "completed"
 FAILED, CANCELLED, SUCCESS = "failed", "cancelled", "success"
@@ -113,6 +114,17 @@ def plain(value: Any) -> Any:
     if hasattr(value, "known") and hasattr(value, "children"):
         return {"run": value.id}  # the result of another run
     return repr(value)
+
+
+def still_there(runs: Iterable[Any], view: Callable[[Any], dict[str, Any]]) -> list[dict[str, Any]]:
+    """Views of runs; those that somebody removes at this moment are left out."""
+    found = []
+    for run in runs:
+        try:
+            found.append(view(run))
+        except UnknownRun:
+            pass
+    return found
 
 
 def run_of_task(run: Any) -> dict[str, Any]:

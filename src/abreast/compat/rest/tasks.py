@@ -14,7 +14,7 @@ from abreast.errors import UsageError
 
 from . import answers, environments, schedule_words
 from .face import Face, Refused
-from .reading import job_status, run_of_task, task_status, utc, utc_with_zone
+from .reading import job_status, run_of_task, still_there, task_status, utc, utc_with_zone
 
 _NOT_FOUND: dict[int | str, dict[str, Any]] = {404: {"model": answers.Detail}}
 _REFUSED: dict[int | str, dict[str, Any]] = {**_NOT_FOUND, 400: {"model": answers.Detail}}
@@ -107,7 +107,7 @@ def _add_looking(router: APIRouter, face: Face) -> None:
         """List the runs of a task, the newest first."""
         task = face.task(task_id)
         runs = face.app.search(tasks=[task.name], limit=limit) if limit else []
-        return {"task_runs": [run_of_task(run) for run in runs]}
+        return {"task_runs": still_there(runs, run_of_task)}
 
 
 def _add_acting(router: APIRouter, face: Face) -> None:
@@ -190,13 +190,10 @@ def call_of(task: Any, config: Mapping[str, Any] | None) -> dict[str, Any]:
     A task with a parameter ``config`` gets it as a whole, others get its keys as arguments.
     """
     given = dict(config or {})
-    parameters = {parameter.name: parameter for parameter in task.parameters}
-    wanted = parameters.get("config")
-    if wanted is None or set(given) == {"config"}:
-        return given
-    if not given and not wanted.required:
-        return {}
-    return {"config": given}
+    for parameter in task.parameters:
+        if parameter.name == "config":
+            return {"config": given} if given or parameter.required else {}
+    return given
 
 
 def _only_tasks(face: Face) -> list[Any]:
@@ -236,7 +233,7 @@ def _one(number: int, task: Any, last: Any, schedules: list[Any]) -> dict[str, A
         "is_active": bool(live) or not schedules,
         "created_at": written,
         "updated_at": written,
-        "latest_run": None if last is None else _latest(last),
+        "latest_run": next(iter(still_there([last] if last else [], _latest)), None),
         "next_run": next_run,
         "job_status": {
             "scheduled": next_run is not None,

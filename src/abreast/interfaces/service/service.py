@@ -96,6 +96,7 @@ class Service:
         """Open the store, find the tasks, begin to execute and to act on schedules."""
         self._toml.load(self.settings)
         self.folder.load()
+        self.notices.complain()
         self.app.task_ids()  # numbers in the order of the tasks, before any of them runs
         for state in self.folder.files:
             if state.error:
@@ -222,6 +223,7 @@ class Service:
             self.settings = new
             self.app.schedules.zone = new.scheduler.timezone
             self.notices.change(new)
+            self.notices.complain()
             said += self.folder.change(new)
             if isinstance(new.scheduler.max_workers, int) and not self.worker.auto:
                 if new.scheduler.max_workers != self.worker.concurrency:

@@ -13,6 +13,7 @@ from ...domain import flows, notices
 from ...domain.model import NOTHING, Extra
 from ...domain.model import Run as Record
 from ...domain.notices import NOTIFY, Late, Missed, Notice, RunEnd, Starved
+from ...domain.schedule import jitter_of
 from ...domain.states import COMPLETED, FAILED, PENDING
 from ...domain.unique import Unique
 from ...errors import AbreastError
@@ -37,6 +38,11 @@ class Telling(Notices):
         super().__init__(app, settings)
         self._app = app
         self._task = make_notice_task(app, self)
+
+    def complain(self) -> None:
+        """Say in the log which tasks name rules that cannot be understood."""
+        for name in self._names():
+            self.rules(name)  # which says so
 
     def of_end(self, run: Record, completed_before: bool | None) -> list[Record]:
         """The runs that tell of an end. In a turn."""
@@ -78,6 +84,7 @@ class Telling(Notices):
         least = min((r.late_after for r in rules.values() if r.on_late), default=None)
         if least is None:
             return []
+        spread = {view.name: view.jitter for view in self._app.schedules.list()}
         for instant in self._app.schedules.ledger(
             since=now - _DAY_S, until=now - least, outcomes=["ran"], limit=_LOOKED_AT
         ):
@@ -86,8 +93,10 @@ class Telling(Notices):
             record = self._app.file_store().read([instant.run]).get(instant.run)
             if record is None:
                 continue
-            late = Late(instant.schedule, instant.task, instant.at, instant.run,
-                        record.started, now)  # fmt: skip
+            at = instant.at + jitter_of(
+                instant.schedule, instant.at, spread.get(instant.schedule, 0.0)
+            )
+            late = Late(instant.schedule, instant.task, at, instant.run, record.started, now)
             found += notices.of_late(late, rules[instant.task])
         return found
 
