@@ -35,6 +35,19 @@ ASKED_FOR = [
     "import_ms",
     "import_runner_ms",
 ]
+OF_A_SERVICE = [
+    "start_per_s",
+    "start_bare_per_s",
+    "start_vs_bare",
+    "start_p99_ms",
+    "list_p95_ms",
+    "sse_clients",
+    "sse_dropped",
+    "schedules_tick_ms",
+    "fire_lag_p99_ms",
+    "idle_cpu_percent",
+    "idle_rss_mb",
+]
 
 
 def call(script: str, *options: str) -> subprocess.CompletedProcess[str]:
@@ -74,6 +87,23 @@ def test_a_durable_submit_is_measured_beside_bare_sqlite(tmp_path: Path) -> None
     assert found["submit_vs_raw_sqlite"]["median"] > 0
 
 
+@pytest.mark.timeout(300)
+@pytest.mark.needs("posix")
+def test_a_service_is_measured_over_http(tmp_path: Path) -> None:
+    found = figures("service.py", tmp_path)
+    assert sorted(found) == sorted(OF_A_SERVICE)
+    assert found["sse_dropped"]["max"] == 0
+
+
+def test_scripts_may_call_what_they_measure_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    goals = importlib.import_module("goals")
+    assert len({goals.own(key) for key in goals.keys_of("service")}) == len(OF_A_SERVICE)
+    for group, key in ("service", "service_idle_rss_mb"), ("durable", "idle_rss_mb"):
+        assert goals.chosen("idle_rss_mb", goals.keys_of(group)) == [key]
+    assert goals.chosen("idle_rss_mb", list(goals.GOALS)) == ["idle_rss_mb"]
+
+
 def test_a_bound_may_be_a_part_of_another_figure(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(BENCHMARKS))
     goal = importlib.import_module("goals").GOALS["process_e2e_per_s"]
@@ -97,14 +127,14 @@ def test_only_the_named_keys_are_measured(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "script", ["run.py", "runner.py", "processes.py", "footprint.py", "durable.py"]
+    "script", ["run.py", "runner.py", "processes.py", "footprint.py", "durable.py", "service.py"]
 )
 def test_an_unknown_key_is_refused_with_the_known_ones(script: str) -> None:
     done = call(script, "--only", "no_such_key")
     assert done.returncode != 0
     assert "no key 'no_such_key'" in done.stderr
     known = {"processes.py": "fresh_vs_forkserver", "footprint.py": "import_ms"}
-    known["durable.py"] = "e2e_per_s"
+    known |= {"durable.py": "e2e_per_s", "service.py": "start_per_s"}
     assert known.get(script, "flat_vs_threadpool") in done.stderr
 
 

@@ -133,6 +133,11 @@ def make_tasks(app: App) -> None:
         return text
 
     @app.task
+    def patient() -> None:
+        while not GO.wait(0.01):
+            progress(0)
+
+    @app.task
     def steps() -> int:
         progress(1, 2, "half")
         return int(step("double", lambda number: number * 2, 21))

@@ -99,7 +99,7 @@ def test_a_flow(admin: Client) -> None:
         ({"runs": [{"task": "add", "after": ["x"]}]}, "/runs/0"),
         ({"runs": [{"task": "add", "args": [{"$run": "x"}]}]}, "/runs/0"),
         ({"runs": [{"task": "add", "label": "x"}, {"task": "echo", "label": "x"}]}, "/runs/1"),
-        ({"runs": [{"task": "echo", "kwargs": {"label": 1}}]}, "/runs/0"),
+        ({"runs": [{"task": "echo", "kwargs": {"label": 1}}]}, "/runs/0/kwargs/label"),
         ({"runs": [{"task": "add", "befor": []}]}, "/runs/0/befor"),
     ],
 )

@@ -13,7 +13,7 @@ from ...domain.states import ENDED, State
 from ...errors import AbreastError
 from ..run_json import read_many
 from .problems import Problem
-from .query import MOST, RunFilter, selection, time_of
+from .query import MOST, RunFilter, edge_of, selection, time_of
 from .route import OPERATOR, PREFIX, Here, Route, There, answer, declared
 from .runs import retried
 from .shapes import Chosen, Done
@@ -125,7 +125,7 @@ def _wanted(here: Here, chosen: Chosen, usual: list[str]) -> dict[str, Any] | No
     for key in ("since", "until"):
         at = time_of(getattr(chosen, key), f"/{key}", query=False)
         if at is not None:
-            found[key] = at
+            found[key] = edge_of(at, key)
     return found
 
 

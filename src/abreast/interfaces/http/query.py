@@ -60,6 +60,13 @@ def time_of(value: str | float | None, name: str, *, query: bool = True) -> floa
     raise wrong(name, detail) if query else Problem("invalid", detail, errors=[(name, detail)])
 
 
+def edge_of(value: str | float | None, name: str) -> float | None:
+    """As :func:`time_of`, for the edge of a period: a time that an answer showed, which is rounded
+    to microseconds, lies behind it."""
+    found = time_of(value, name)
+    return None if found is None else found - 6e-7
+
+
 def _number(text: str) -> float | None:
     try:
         return float(text)
@@ -148,8 +155,8 @@ def selection(app: App, wanted: RunFilter) -> dict[str, Any] | None:
     found: Mapping[str, Any] = {
         "tasks": tasks,
         "states": one_of(words(wanted.state), [str(state) for state in State], "state"),
-        "since": time_of(wanted.since, "since"),
-        "until": time_of(wanted.until, "until"),
+        "since": edge_of(wanted.since, "since"),
+        "until": edge_of(wanted.until, "until"),
         "text": wanted.q or None,
         "flow": wanted.flow,
         "worker": wanted.worker,

@@ -22,6 +22,7 @@ from .query import (
     Text,
     When,
     cursor_of,
+    edge_of,
     one_of,
     place_of,
     time_of,
@@ -300,7 +301,7 @@ def instants(here: There, wanted: Annotated[LedgerQuery, Query()]) -> Response:
 def _ledger(here: Here, wanted: InstantQuery, name: str | None, task: str | None) -> Response:
     outcomes = one_of(words(wanted.outcome), [str(item) for item in Outcome], "outcome")
     filters: dict[str, Any] = {
-        "since": time_of(wanted.since, "since"), "until": time_of(wanted.until, "until"),
+        "since": edge_of(wanted.since, "since"), "until": edge_of(wanted.until, "until"),
         "outcomes": outcomes, "before": place_of(wanted.cursor, "instants"), "task": task,
     }  # fmt: skip
     found = here.app.schedules.ledger(name, **filters, limit=wanted.limit + 1)
