@@ -21,6 +21,7 @@ demo: $(DEMO_VENV)/.ready  ## show abreast at work: tasks side by side, then a s
 	@$(DEMO_VENV)/bin/abreast demo --serve $(ARGS)
 
 test: $(VENV)/.test  ## run all tests (ARGS goes to pytest)
+	@sh scripts/system_packages.sh
 	@$(RUN) pytest $(ARGS)
 
 chaos: $(VENV)/.test  ## kill processes at random, for CHAOS_SECONDS=180: is anything lost?

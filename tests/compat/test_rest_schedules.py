@@ -182,6 +182,25 @@ def test_what_cannot_be_is_refused(
     assert app.schedules.list() == []
 
 
+def test_an_environment_is_said_with_the_task(app: App, client: Client, tmp_path: Path) -> None:
+    (tmp_path / "env" / "bin").mkdir(parents=True)
+
+    class Elsewhere:
+        python = str(tmp_path / "env")
+        requirements = None
+
+        def __call__(self) -> None: ...
+
+    app.register("own", Elsewhere(), {}, origin=("file", str(tmp_path / "own.py")))
+    good = put(client, "own", schedule_type="hourly", environment_path=Elsewhere.python)
+    assert good == UPDATED
+    for path in (str(tmp_path), "a\0b", f"{Elsewhere.python}/bin"):
+        said = put(client, "own", 400, schedule_type="daily", environment_path=path)
+        assert said["detail"].startswith("Environment validation failed: ")
+    put(client, "own", 400, requirements_path="needs.txt")
+    assert [view.spec for view in app.schedules.list()] == ["every 1h"]
+
+
 def test_wrong_types(client: Client) -> None:
     for said in ({"schedule_type": 1}, {"schedule_config": [1]}, {"is_active": "perhaps"}):
         client.put("/api/tasks/1/schedule", 422, json=said)

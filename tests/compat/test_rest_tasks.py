@@ -310,6 +310,8 @@ def test_register(client: Client, folder: Path) -> None:
     daily = {"schedule_type": "daily", "schedule_config": {"hour": 2}}
     path = str(folder / "backup.py")
     assert client.post(url, json={"name": "backup", "file_path": path, **daily}) == done
+    manual = {"schedule_type": "manual", "schedule_config": None}  # what most clients send
+    assert client.post(url, json={"name": "backup", "file_path": path, **manual}) == done
     task = next(t for t in client.get("/api/tasks/")["tasks"] if t["id"] == id)
     assert (task["schedule_type"], task["file_path"], task["module_name"]) == (
         "daily", path, "backup")  # fmt: skip

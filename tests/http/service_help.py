@@ -18,6 +18,8 @@ from abreast import App, Limit, progress, step
 from abreast.errors import UsageError
 from abreast.interfaces.access import Access
 from abreast.interfaces.http.api import Api, make_app
+from abreast.interfaces.http.server import HttpServer, bind, serve_http
+from abreast.interfaces.http.sockets import address_of
 
 BASE = "http://127.0.0.1:7000"
 PASSWORD = "correct horse battery"
@@ -223,6 +225,32 @@ class Client:
         """Wait for the end of a run; returns it as JSON."""
         assert self.service.app.run(id).wait(seconds)
         return dict(self.get(f"runs/{id}").json())
+
+
+@contextmanager
+def listening(service: Service) -> Iterator[tuple[str, HttpServer]]:
+    """A real server for a service; gives its address."""
+    sockets = bind(["127.0.0.1:0"])
+    base = address_of(sockets[0])
+    server = serve_http(service, sockets)
+    try:
+        yield base, server
+    finally:
+        server.stop()
+
+
+@contextmanager
+def stream(base: str, client: Client, path: str, **headers: str) -> Iterator[Iterator[Any]]:
+    """Follow a stream of events; gives an iterator over them."""
+    sent = {**client.headers, **{name.replace("_", "-"): value for name, value in headers.items()}}
+    with (
+        httpx.Client(base_url=base, headers=sent, timeout=30) as http,
+        http.stream("GET", f"/api/v1/{path}") as answer,
+    ):
+        assert answer.status_code == 200, answer.read()
+        assert answer.headers["content-type"].startswith("text/event-stream")
+        events = Events()
+        yield (event for text in answer.iter_text() for event in events.feed(text))
 
 
 def problem(answer: httpx.Response, status: int, name: str) -> dict[str, Any]:

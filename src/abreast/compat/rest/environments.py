@@ -32,6 +32,14 @@ def file_of(task: Any) -> str | None:
     return None if path is None else str(path)
 
 
+def same_place(one: str, other: str) -> bool:
+    """Whether two paths, from wherever, lead to one place."""
+    try:
+        return os.path.realpath(one) == os.path.realpath(other)
+    except ValueError:  # no path: it contains a NUL
+        return False
+
+
 def environments(tasks: Iterable[Any]) -> list[dict[str, Any]]:
     """The virtual environments that tasks name."""
     found: dict[str, dict[str, Any]] = {}

@@ -64,6 +64,8 @@ def _refusal(error: Exception) -> Response | None:
         status, detail = 400, "Task is already running"
     elif isinstance(error, errors.UnknownRun):  # removed while it was looked at
         status, detail = 404, "Job not found"
+    elif isinstance(error, errors.UnknownSchedule):
+        status = 404
     elif isinstance(error, errors.UsageError):
         status = 400
     elif isinstance(error, errors.StoreError):

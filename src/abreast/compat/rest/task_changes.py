@@ -48,6 +48,13 @@ def call_of(task: Any, config: Mapping[str, Any] | None) -> dict[str, Any]:
 
 
 def set_schedule(face: Face, task: Any, said: Schedule, given: set[str]) -> None:
+    """Make, change, remove, pause or resume the schedule of a task; ``given``: which fields were.
+
+    Raises
+    ------
+    UsageError
+        When a field is impossible, the schedule is declared elsewhere, or there are several.
+    """
     schedules = face.app.schedules
     known = schedules.list(task=task.name)
     if said.schedule_type is not None or "schedule_config" in given:
@@ -91,15 +98,15 @@ def _wanted_spec(said: Schedule, now: str | None) -> str | None:
     return schedule_words.spec_of(kind, config)
 
 
-def check_environment(face: Face, task: Any, said: Schedule) -> None:
-    """Refuse an environment that is not the task's own: that is said where the task is said."""
+def check_environment(task: Any, said: Schedule) -> None:
+    """Refuse (400) an environment that is not the task's own: it is said where the task is."""
     named = (said.environment_path, said.requirements_path)
     if not any(named):
         return
     python, requirements = environments.environment_of(task)
     folder = None if python is None else environments.folder_of(python)
     for wanted, known in zip(named, (folder, requirements), strict=True):
-        if wanted and (known is None or os.path.realpath(wanted) != os.path.realpath(known)):
+        if wanted and (known is None or not environments.same_place(wanted, known)):
             raise Refused(
                 400,
                 f"Environment validation failed: {wanted!r} is not what task {task.name!r} uses; "
@@ -108,6 +115,7 @@ def check_environment(face: Face, task: Any, said: Schedule) -> None:
 
 
 def delete(face: Face, task: Any) -> str:
+    """Keep a task from running by itself; returns what was done and what is left to do."""
     schedules = face.app.schedules
     done = []
     for view in schedules.list(task=task.name):
@@ -148,9 +156,9 @@ def of_file(face: Face, said: Registration) -> tuple[int, Any]:
 
 
 def _same_file(known: str | None, said: str) -> bool:
-    if known is None or "\0" in said:
+    if known is None:
         return False
     if os.path.isabs(said):
-        return os.path.realpath(known) == os.path.realpath(said)
+        return environments.same_place(said, known)
     wanted = os.path.normpath(said).split(os.sep)
     return known.split(os.sep)[-len(wanted) :] == wanted

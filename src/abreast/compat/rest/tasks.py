@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from . import answers, environments
 from .face import Face, Refused
 from .reading import job_status, run_of_task, still_there, task_status
+from .schedule_words import MANUAL
 from .task_changes import (
     Registration,
     Schedule,
@@ -124,7 +125,7 @@ def _add_acting(router: APIRouter, face: Face) -> None:
     def put_schedule(task_id: int, said: Schedule) -> Any:
         """Change when a task runs, pause it or let it go on."""
         task = face.task(task_id)
-        check_environment(face, task, said)
+        check_environment(task, said)
         set_schedule(face, task, said, said.model_fields_set)
         return {"message": "Task configuration updated successfully"}
 
@@ -148,13 +149,13 @@ def _add_registering(router: APIRouter, face: Face) -> None:
     def register_task(said: Registration) -> Any:
         """Return the task of a file, which the service has taken in already, and schedule it."""
         number, task = of_file(face, said)
-        if said.schedule_type is not None or said.is_active is not None:
-            schedule = Schedule(
-                schedule_type=said.schedule_type,
-                schedule_config=said.schedule_config,
-                is_active=said.is_active,
-            )
-            set_schedule(face, task, schedule, {"schedule_type", "schedule_config", "is_active"})
+        wanted = None if said.schedule_type == MANUAL else said.schedule_type
+        schedule = Schedule(
+            schedule_type=wanted,
+            schedule_config=said.schedule_config if wanted is not None else None,
+            is_active=said.is_active,
+        )
+        set_schedule(face, task, schedule, set())
         return {"message": "Task registered successfully", "task_id": number}
 
     @router.post(
