@@ -10,6 +10,7 @@ need() { # program, package
 missing=""
 need curl curl
 need jq jq
+need watch procps
 need systemd-analyze systemd
 command -v chromium-browser >/dev/null 2>&1 || command -v google-chrome >/dev/null 2>&1 ||
     need chromium chromium

@@ -6,10 +6,12 @@ import asyncio
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.http.service_help import GO, Client, Service, listening, problem, stream
+from tests.http.log_tasks import add_tasks
+from tests.http.service_help import Client, Service, listening, problem, stream
 
 from abreast.interfaces.http import hub as hub_module
 from abreast.interfaces.http.hub import Client as Follower
@@ -171,9 +173,11 @@ def test_who_is_too_slow_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     asyncio.run(scene())
 
 
-def test_streams_end_with_the_service(service: Service, admin: Client) -> None:
-    GO.clear()
-    id = admin.start("wait")["id"]
+def test_streams_end_with_the_service(
+    service: Service, admin: Client, tmp_path: Path
+) -> None:
+    add_tasks(service.app)
+    id = admin.start("wait_for", path=f"{tmp_path}/go")["id"]
     with listening(service) as (base, server):
         with (
             stream(base, admin, "events") as events,
@@ -187,7 +191,7 @@ def test_streams_end_with_the_service(service: Service, admin: Client) -> None:
             list(lines)  # both end although the run goes on
             stopper.join(10)
             assert not stopper.is_alive()
-    GO.set()
+    (tmp_path / "go").touch()
     admin.ended(id)
 
 

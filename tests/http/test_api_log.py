@@ -3,25 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.http.service_help import GO, Client, Service, listening, problem, stream
+from tests.http.log_tasks import add_tasks
+from tests.http.service_help import Client, Service, listening, problem, serving, stream
 
 
 @pytest.fixture(scope="module")
-def printed(service: Service) -> tuple[int, bytes]:
-    """A run that has printed some lines, and its log."""
+def speaking(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Service, int]]:
+    """A service, and a run of it that has printed some lines."""
+    with serving(tmp_path_factory.mktemp("speaking")) as service:
+        add_tasks(service.app)
+        client = Client(service)
+        id = client.start("speak")["id"]
+        client.ended(id)
+        yield service, id
 
-    @service.app.task
-    def speak() -> None:
-        for number in range(1, 6):
-            print(f"line {number} ä")
 
-    client = Client(service)
-    id = client.start("speak")["id"]
-    client.ended(id)
-    return id, client.get(f"runs/{id}/log").content
+@pytest.fixture(scope="module")
+def service(speaking: tuple[Service, int]) -> Service:
+    return speaking[0]
+
+
+@pytest.fixture
+def printed(speaking: tuple[Service, int], viewer: Client) -> tuple[int, bytes]:
+    """The run and its log."""
+    return speaking[1], viewer.get(f"runs/{speaking[1]}/log").content
 
 
 def test_a_log_is_plain_text(viewer: Client, printed: tuple[int, bytes]) -> None:
@@ -102,12 +111,12 @@ def collect(events: Iterator[Any]) -> tuple[str, list[Any]]:
     return text, found
 
 
-def test_following_a_run_to_its_end(base: str, admin: Client) -> None:
-    id = admin.start("wait")["id"]
+def test_following_a_run_to_its_end(base: str, admin: Client, tmp_path: Path) -> None:
+    id = admin.start("wait_for", path=f"{tmp_path}/go")["id"]
     with stream(base, admin, f"runs/{id}/log?follow=1") as events:
         first = next(events)
         assert first["data"].endswith("waiting ä\n")  # while it runs
-        GO.set()
+        (tmp_path / "go").touch()
         text, found = collect(events)
     whole = admin.get(f"runs/{id}/log")
     assert first["data"] + text == whole.text

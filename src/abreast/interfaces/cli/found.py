@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from ...errors import UnknownRun, UsageError
 from .. import config
+from ..settings_files import FOLDER
 from .exits import NotFound, Refused
 from .options import Where
 from .out import note
@@ -47,7 +48,7 @@ def opened(
     UsageError, NotFound
         When nothing is named, or what is named does not exist.
     """
-    app, line = _find(where, tasks)
+    app, line = _find(where, tasks, create)
     try:
         if app.url == "memory://":
             raise Refused(
@@ -55,6 +56,9 @@ def opened(
                 "--store sqlite:///jobs.db"
             )
         path = app.url.removeprefix("sqlite:///")
+        folder = os.path.dirname(path)
+        if create and os.path.basename(folder) == FOLDER:  # a service makes it, too
+            os.makedirs(folder, mode=0o700, exist_ok=True)
         if not create and not os.path.exists(path):
             raise NotFound(f"there is no store yet, the first submit makes it: {line}")
         if where.says if says is None else says:
@@ -64,7 +68,7 @@ def opened(
         app.close()
 
 
-def _find(where: Where, tasks: bool | None) -> tuple[App, str]:
+def _find(where: Where, tasks: bool | None, create: bool) -> tuple[App, str]:
     """The app, and a line that says what was found and from where."""
     found = config.find(where.app, where.store)
     on_the_spot = found.store is not None and found.store.given
@@ -85,11 +89,15 @@ def _find(where: Where, tasks: bool | None) -> tuple[App, str]:
         from ..app import App
 
         url = found.store_url
+        if url is None and create:
+            url = _store_to_come()
         if url is None:
             raise UsageError(_NO_STORE)
         app = App(url)
     store = found.store
-    if store is None or (load and app.given_url is not None and not on_the_spot):
+    if store is None and not load:
+        source = "where a service keeps it"
+    elif store is None or (load and app.given_url is not None and not on_the_spot):
         source = "named by the app"
     else:
         source = store.source
@@ -101,6 +109,17 @@ def _find(where: Where, tasks: bool | None) -> tuple[App, str]:
     if both and source != "named by the app":
         return app, f"{named}, store {place} (both from {found.app.file})"
     return app, f"{named} ({found.app.source}), store {place} ({source})"
+
+
+def _store_to_come() -> str | None:
+    """Where a service in this folder will keep its runs; None: nothing says that one is to run
+    here."""
+    from ..settings import load
+
+    settings = load()
+    if settings.path is None and not os.path.isdir(settings.tasks_dir):
+        return None
+    return settings.service_store
 
 
 def served_here(store: str | None = None) -> tuple[App, str] | None:
