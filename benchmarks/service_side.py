@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
 import sqlite3
@@ -18,6 +19,7 @@ from typing import IO, Any
 import service_tasks
 from abreast import App
 from abreast.interfaces.access import Access
+from abreast.platform import die_with
 from durable_side import end
 
 HERE = Path(__file__).resolve().parent
@@ -94,6 +96,7 @@ def served(folder: Path, *options: str, token: str = "") -> Iterator[Served]:
         process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
             env=environment(folder), start_new_session=True,
+            preexec_fn=functools.partial(die_with, os.getpid()),  # should we be killed
         )  # fmt: skip
     try:
         said = until_ready(process, ready)

@@ -6,7 +6,9 @@ Ids are given in the order of submits, so a time is first made an id: no index o
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Sequence
+from itertools import product
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..domain.model import Run
@@ -19,6 +21,16 @@ if TYPE_CHECKING:
 SYSTEM = "abreast:"  # what the names of our own tasks begin with
 _SLACK = 1000  # ids that may be out of the order of times: those of callers' own transactions
 _RECENT = 100
+_FEW = 5000  # ids that are looked up one by one
+_APART = 10  # tasks that are looked through one by one
+Part = tuple[str, tuple[Any, ...]]  # a condition with its values
+# The conditions of the partial indexes, by state.
+_LIVE = (
+    ("state<2 AND lane IS NOT NULL AND state=0", "state<2 AND lane IS NULL AND state=0"),
+    ("state=1",),
+    ("state=2",),
+    ("state=3",),
+)
 _LOOK_BACK_S = 86_400.0  # runs that were submitted longer before a period are not looked at
 
 
@@ -64,31 +76,93 @@ class SqlSearch:
 
     def search(self, wanted: Wanted, limit: int, oldest_first: bool = False) -> list[Run]:
         """Snapshots of runs that match, the newest first."""
-        where, given = self._conditions(wanted)
         order = "ASC" if oldest_first else "DESC"
+        queries, given = self._queries(wanted)
+        ids = " UNION ".join(
+            f"SELECT id FROM (SELECT id FROM runs WHERE {where} ORDER BY id {order} "
+            f"LIMIT {int(limit)})"
+            for where in queries
+        )
+        found = self.db.read(f"{ids} ORDER BY id {order} LIMIT {int(limit)}", given)
+        listed = json.dumps([row[0] for row in found])
         return self._snapshots(
-            f"{' AND '.join(where)} ORDER BY id {order} LIMIT {int(limit)}", given
+            f"id IN (SELECT value FROM json_each(?)) ORDER BY id {order}", (listed,)
         )
 
     def count(self, wanted: Wanted) -> int:
         """How many runs match."""
-        where, given = self._conditions(wanted)
-        rows = self.db.read(f"SELECT count(*) FROM runs WHERE {' AND '.join(where)}", tuple(given))
-        return int(rows[0][0])
+        queries, given = self._queries(wanted)
+        ids = " UNION ".join(f"SELECT id FROM runs WHERE {where}" for where in queries)
+        return int(self.db.read(f"SELECT count(*) FROM ({ids})", given)[0][0])
+
+    def _queries(self, wanted: Wanted) -> tuple[list[str], tuple[Any, ...]]:
+        """Conditions whose results together are wanted, each of a kind that an index answers in the
+        order of ids; and the values for all of them."""
+        always, values = self._conditions(wanted)
+        queries: list[str] = []
+        given: list[Any] = []
+        for (task, named), state, (text, said) in product(
+            self._by_task(wanted), self._by_state(wanted), self._by_text(wanted)
+        ):
+            queries.append(" AND ".join([task, state, text, *always]))
+            given += [*named, *said, *values]
+        return queries, tuple(given)
+
+    def _by_task(self, wanted: Wanted) -> list[Part]:
+        if wanted.tasks is None:
+            return [("1", ())]
+        named = json.dumps(list(wanted.tasks))
+        ids = [row[0] for row in self.db.read(
+            "SELECT id FROM tasks WHERE name IN (SELECT value FROM json_each(?))", (named,)
+        )]  # fmt: skip
+        if len(ids) > _APART:
+            return [(f"task IN ({','.join(map(str, ids))})", ())]
+        return [(f"task={id}", ()) for id in ids] or [("0", ())]
+
+    def _by_text(self, wanted: Wanted) -> list[Part]:
+        """Runs whose label, or whose task's name, has a text in it."""
+        if not wanted.text:
+            return [("1", ())]
+        like = "%" + re.sub(r"([%_\\])", r"\\\1", wanted.text) + "%"
+        names = self.db.read("SELECT id FROM tasks WHERE name LIKE ? ESCAPE '\\'", (like,))
+        label = "label IS NOT NULL AND label LIKE ? ESCAPE '\\'"
+        few = self.db.read(f"SELECT id FROM runs WHERE {label} LIMIT {_FEW + 1}", (like,))
+        parts: list[Part] = []
+        if names:
+            parts.append((f"task IN ({','.join(str(row[0]) for row in names)})", ()))
+        if len(few) > _FEW:
+            parts.append((label.replace("label", "+label"), (like,)))
+        elif few:
+            listed = json.dumps([row[0] for row in few])
+            parts.append(("id IN (SELECT value FROM json_each(?))", (listed,)))
+        return parts or [("0", ())]
+
+    def _by_state(self, wanted: Wanted) -> list[str]:
+        """What SQLite finds by its partial indexes, it finds only when their conditions stand there
+        to the letter."""
+        if wanted.states is None:
+            return ["1"] if wanted.reason is None else ["state>4"]
+        parts = []
+        for state in sorted({NUMBERS[State(state)] for state in wanted.states}):
+            if state > 4:
+                parts.append(f"state>4 AND state={state}")
+            else:
+                parts.append("state=4" if state == 4 else self._live_part(state))
+        return parts or ["0"]
+
+    def _live_part(self, state: int) -> str:
+        """Runs in a state that usually few are in: by their index, as long as they are few."""
+        ids = " UNION ALL ".join(f"SELECT id FROM runs WHERE {where}" for where in _LIVE[state])
+        rows = self.db.read(f"SELECT count(*) FROM (SELECT 1 FROM ({ids}) LIMIT {_FEW + 1})", ())
+        return f"id IN ({ids})" if rows[0][0] <= _FEW else f"state={state}"
 
     def _conditions(self, wanted: Wanted) -> tuple[list[str], list[Any]]:
+        """The conditions that need no query of their own."""
         where, given = ["1"], []  # type: tuple[list[str], list[Any]]
-        if wanted.tasks is not None:
-            where.append("task IN (SELECT id FROM tasks WHERE name IN (SELECT value FROM "
-                         "json_each(?)))")  # fmt: skip
-            given.append(json.dumps(list(wanted.tasks)))
-        elif not wanted.system:
+        if wanted.tasks is None and not wanted.system:
             hidden = self.db.read("SELECT id FROM tasks WHERE name GLOB ?", (SYSTEM + "*",))
             if hidden:
-                where.append(f"task NOT IN ({','.join(str(row[0]) for row in hidden)})")
-        if wanted.states is not None:
-            numbers = sorted({NUMBERS[State(state)] for state in wanted.states})
-            where.append(f"state IN ({','.join(map(str, numbers))})")
+                where.append(f"+task NOT IN ({','.join(str(row[0]) for row in hidden)})")
         for column, value in (
             ("flow=?", wanted.flow), ("worker=?", wanted.worker), ("reason=?", wanted.reason),
             ("id<?", wanted.before), ("id>?", wanted.after),
@@ -103,12 +177,6 @@ class SqlSearch:
                 near = self.id_at(time) + (_SLACK if word == "<=" else -_SLACK)
                 where += [f"id{word}{near}", column]
                 given.append(time)
-        if wanted.text:
-            where.append(
-                "(instr(lower(coalesce(label, '')), ?) OR task IN "
-                "(SELECT id FROM tasks WHERE instr(lower(name), ?)))"
-            )
-            given += [wanted.text.lower()] * 2
         if wanted.flows_only:
             where.append("id IN (SELECT id FROM flows)")
         return where, given
@@ -137,6 +205,10 @@ class SqlSearch:
         """Snapshots of runs submitted before ``until`` that had not ended before ``since``; when
         there are more than ``limit``, the newest of them. Oldest first."""
         where, given = self._conditions(Wanted(tasks, until=until))
+        if tasks is not None:
+            where.append("task IN (SELECT id FROM tasks WHERE name IN (SELECT value FROM "
+                         "json_each(?)))")  # fmt: skip
+            given.append(json.dumps(list(tasks)))
         first = self.id_at(since - _LOOK_BACK_S) - _SLACK
         where.append("(ended IS NULL OR ended>=?)")
         given.append(since)
@@ -201,8 +273,8 @@ class SqlSearch:
         found: dict[str, tuple[int, int]] = {}
         for state in (3, 2):
             for name, count in self.db.read(
-                f"SELECT t.name, count(*) FROM runs r JOIN tasks t ON t.id=r.task "
-                f"WHERE r.state={state} GROUP BY r.task",
+                f"SELECT t.name, n FROM (SELECT task, count(*) n FROM runs WHERE state={state} "
+                "GROUP BY +task) JOIN tasks t ON t.id=task",
                 (),
             ):
                 running, waiting = found.get(name, (0, 0))

@@ -73,3 +73,7 @@ CREATE INDEX answered_at ON answered (at);
 
 -- children that wait for arguments are in no line yet
 CREATE INDEX runs_nowhere ON runs (task) WHERE state < 2 AND lane IS NULL;
+
+-- For lists: what people called their runs, and why runs ended badly.
+CREATE INDEX runs_label ON runs (label) WHERE label IS NOT NULL;
+CREATE INDEX runs_reason ON runs (reason, id) WHERE state > 4;
