@@ -71,7 +71,7 @@ class Service:
         self.zone = "UTC"
         self.draining = False
         self.problems: dict[str, str] = {}
-        self.parts = {name: (True, "well") for name in ("engine", "scheduler", "store", "workers")}
+        self.parts = dict.fromkeys(("engine", "scheduler", "store", "workers"), (True, "well"))
         self.wrong: str | None = None
         self._api: Api | None = None
         self.loop = asyncio.new_event_loop()  # in which all requests of a test are carried out

@@ -43,7 +43,9 @@ def test_events_of_a_run(base: str, admin: Client) -> None:
         found = until(events, id, "completed")
     row = found[-1]["data"]
     assert set(row) >= {"id", "name", "label", "state", "created", "run_seconds", "trigger"}
-    assert row == {key: value for key, value in admin.get(f"runs/{id}").json().items() if key in row}
+    assert row == {
+        key: value for key, value in admin.get(f"runs/{id}").json().items() if key in row
+    }
     numbers = [int(event["id"]) for event in found]
     assert numbers == sorted(set(numbers))
 
@@ -173,24 +175,22 @@ def test_who_is_too_slow_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     asyncio.run(scene())
 
 
-def test_streams_end_with_the_service(
-    service: Service, admin: Client, tmp_path: Path
-) -> None:
+def test_streams_end_with_the_service(service: Service, admin: Client, tmp_path: Path) -> None:
     add_tasks(service.app)
     id = admin.start("wait_for", path=f"{tmp_path}/go")["id"]
-    with listening(service) as (base, server):
-        with (
-            stream(base, admin, "events") as events,
-            stream(base, admin, f"runs/{id}/log?follow=1") as lines,
-        ):
-            next(events)
-            next(lines)
-            stopper = threading.Thread(target=server.stop)
-            stopper.start()
-            assert all(event["data"] is None or event["event"] == "run" for event in events)
-            list(lines)  # both end although the run goes on
-            stopper.join(10)
-            assert not stopper.is_alive()
+    with (
+        listening(service) as (base, server),
+        stream(base, admin, "events") as events,
+        stream(base, admin, f"runs/{id}/log?follow=1") as lines,
+    ):
+        next(events)
+        next(lines)
+        stopper = threading.Thread(target=server.stop)
+        stopper.start()
+        assert all(event["data"] is None or event["event"] == "run" for event in events)
+        list(lines)  # both end although the run goes on
+        stopper.join(10)
+        assert not stopper.is_alive()
     (tmp_path / "go").touch()
     admin.ended(id)
 

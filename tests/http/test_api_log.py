@@ -46,9 +46,15 @@ def test_a_log_is_plain_text(viewer: Client, printed: tuple[int, bytes]) -> None
 
 @pytest.mark.parametrize(
     ("wanted", "start", "end"),
-    [("bytes=0-", 0, None), ("bytes=5-9", 5, 10), ("bytes=-7", -7, None), ("bytes=3-9999999", 3, None),
-     ("bytes=-9999999", 0, None), ("bytes = 1-1", 1, 2)],
-)  # fmt: skip
+    [
+        ("bytes=0-", 0, None),
+        ("bytes=5-9", 5, 10),
+        ("bytes=-7", -7, None),
+        ("bytes=3-9999999", 3, None),
+        ("bytes=-9999999", 0, None),
+        ("bytes = 1-1", 1, 2),
+    ],
+)
 def test_parts_of_a_log(
     viewer: Client, printed: tuple[int, bytes], wanted: str, start: int, end: int | None
 ) -> None:
@@ -60,7 +66,9 @@ def test_parts_of_a_log(
     assert answer.headers["content-range"] == f"bytes {first}-{last}/{len(whole)}"
 
 
-@pytest.mark.parametrize("wanted", ["bytes=-", "lines=1-2", "bytes=9-5", "bytes=x", "bytes=0-1,4-5"])
+@pytest.mark.parametrize(
+    "wanted", ["bytes=-", "lines=1-2", "bytes=9-5", "bytes=x", "bytes=0-1,4-5"]
+)
 def test_parts_that_are_none(viewer: Client, printed: tuple[int, bytes], wanted: str) -> None:
     id, whole = printed
     answer = viewer.get(f"runs/{id}/log", headers={"Range": wanted})
@@ -124,7 +132,9 @@ def test_following_a_run_to_its_end(base: str, admin: Client, tmp_path: Path) ->
     assert (found[-1]["event"], found[-1]["data"]["state"]) == ("end", "completed")
 
 
-def test_going_on_where_it_was_cut_off(base: str, admin: Client, printed: tuple[int, bytes]) -> None:
+def test_going_on_where_it_was_cut_off(
+    base: str, admin: Client, printed: tuple[int, bytes]
+) -> None:
     id, whole = printed
     with stream(base, admin, f"runs/{id}/log?follow=1", Last_Event_ID="40") as events:
         text, _ = collect(events)

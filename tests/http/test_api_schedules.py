@@ -62,7 +62,9 @@ def test_schedules_that_cannot_be(admin: Client, more: dict[str, Any], pointer: 
 
 
 def test_a_schedule_is_changed(admin: Client, yearly: dict[str, Any]) -> None:
-    answer = admin.ask("PATCH", "schedules/yearly", json={"spec": "every 90s", "overlap": "allow(3)"})
+    answer = admin.ask(
+        "PATCH", "schedules/yearly", json={"spec": "every 90s", "overlap": "allow(3)"}
+    )
     assert answer.status_code == 200, answer.text
     body = answer.json()
     assert (body["spec"], body["kind"], body["overlap"]) == ("every 90s", "every", "allow(3)")
@@ -95,9 +97,7 @@ def test_what_a_task_declares_is_changed_there(idle: Service) -> None:
     client = Client(idle)
     assert client.get("schedules/nightly").json()["source"] == "app"
     for method, more in (("PATCH", {"json": {"spec": "0 3 * * *"}}), ("DELETE", {})):
-        found = problem(
-            client.ask(method, "schedules/nightly", **more), 409, "declared-elsewhere"
-        )
+        found = problem(client.ask(method, "schedules/nightly", **more), 409, "declared-elsewhere")
         assert "nightly" in found["detail"]
     assert client.post("schedules/nightly/pause").json()["paused"] is not None
 

@@ -7,7 +7,6 @@ from typing import Any
 
 import httpx
 import pytest
-
 from tests.http.service_help import GO, Client, Service, problem
 
 
@@ -41,7 +40,9 @@ def test_who_waits_too_short_gets_the_run_as_it_is(admin: Client) -> None:
     assert admin.ended(answer.json()["id"])["state"] == "completed"
 
 
-@pytest.mark.parametrize("prefer", ["wait=", "wait=-1", "wait=x", "", "nothing", "wait=" + "9" * 20])
+@pytest.mark.parametrize(
+    "prefer", ["wait=", "wait=-1", "wait=x", "", "nothing", "wait=" + "9" * 20]
+)
 def test_other_preferences_are_not_heeded(admin: Client, prefer: str) -> None:
     answer = admin.post("tasks/add/runs", headers={"Prefer": prefer})
     assert answer.status_code == 202

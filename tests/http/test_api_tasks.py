@@ -118,9 +118,7 @@ def test_a_run_is_no_flow(admin: Client) -> None:
 
 def test_pages_of_flows(idle: Service) -> None:
     client = Client(idle)
-    made = [
-        client.post("flows", json={"runs": [{"task": "add"}]}).json()["id"] for _ in range(3)
-    ]
+    made = [client.post("flows", json={"runs": [{"task": "add"}]}).json()["id"] for _ in range(3)]
     page = client.get("flows?limit=2").json()
     assert [item["id"] for item in page["items"]] == made[:0:-1]
     rest = client.get(f"flows?limit=2&cursor={page['next_cursor']}").json()

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from heapq import heappop, heappush
+from math import inf
 from typing import TYPE_CHECKING
 
 from ..domain.states import CANCELLED, COMPLETED, FAILED, RUNNING, SKIPPED
@@ -185,20 +186,33 @@ def lay_out(runs: Sequence[Run], started: float | None, now: float) -> Timeline:
 
 
 def _begin(bars: list[Bar]) -> float:
-    return min((bar.executed[0] for bar in bars if bar.executed), default=float("inf"))
+    return min((span[0] for bar in bars if (span := span_of(bar.run))), default=inf)
+
+
+def span_of(run: Run) -> tuple[float, float] | None:
+    """From its first start to its end (infinity: it has not ended), in seconds since 1970; None
+    when it never started."""
+    first = run.history[0].started if run.history else run.started if run.attempt else None
+    return None if first is None else (first, inf if run.ended is None else run.ended)
 
 
 def _pack(bars: list[Bar], *, chains: bool) -> int:
-    """Give every bar the lowest row that is free at its start; return the number of rows."""
-    placed = [(bar.executed, bar) for bar in bars]
+    """Give every bar the lowest row that is free at its start; return the number of rows.
+
+    The rule by which all pictures place runs: in order of their first start (of those that
+    started together: of their submit), each takes the lowest row whose last run has ended by
+    then. ``tests/dashboard/lane_cases.json`` holds examples.
+    """
+    placed = [(span_of(bar.run), bar) for bar in bars]
     started = sorted(
-        ((span[0], number, span[1], bar) for number, (span, bar) in enumerate(placed) if span)
-    )
+        ((span[0], bar.run.created, number, span[1], bar)
+         for number, (span, bar) in enumerate(placed) if span)
+    )  # fmt: skip
     free_at: list[float] = []  # per row
     free: list[int] = []  # heap of rows, some of which may be taken again
     busy: list[tuple[float, int]] = []
     row_of: dict[Run, int] = {}
-    for start, _, end, bar in started:
+    for start, _, _, end, bar in started:
         while busy and busy[0][0] <= start:
             heappush(free, heappop(busy)[1])
         row = _row_of_parent(bar.run, row_of, free_at, start) if chains else None

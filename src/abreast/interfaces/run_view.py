@@ -103,6 +103,24 @@ class RunView:
         return None if ended is None else at(ended)
 
 
+class Recorded(RunView):
+    """A record as it was when it was read, with what reports and pictures ask of runs."""
+
+    __slots__ = ("_is",)
+
+    after: tuple[Any, ...] = ()  # which runs it waits for is not looked up: waiting is waiting here
+
+    def __init__(self, record: Record) -> None:
+        self._is = record
+
+    @property
+    def _record(self) -> Record:
+        return self._is
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._is, name)
+
+
 def outcome(run: Record) -> Any:
     """Return the result of an ended run, or raise the error that says why it has none."""
     if run.state is COMPLETED:

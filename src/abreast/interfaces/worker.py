@@ -165,7 +165,6 @@ class Worker:
         while not done.wait(0.2) and not self.stopping:
             pass
 
-
     def execute(self, id: int) -> bool:
         """Execute one pending run, in this process's care, and tell whether it has completed.
 

@@ -21,6 +21,7 @@ from . import (
     queue_commands,
     schedule_commands,
     serve_commands,
+    timeline_commands,
     user_commands,
     worker_commands,
 )
@@ -79,8 +80,8 @@ def cli() -> None:
 
 
 for _family in (init_commands, serve_commands, config_commands, import_commands, schedule_commands,
-                user_commands, notify_commands, queue_commands, worker_commands, care_commands,
-                deploy_commands):  # fmt: skip
+                user_commands, notify_commands, queue_commands, timeline_commands, worker_commands,
+                care_commands, deploy_commands):  # fmt: skip
     for _command in _family.COMMANDS:
         cli.add_command(_command)
 

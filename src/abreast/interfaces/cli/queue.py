@@ -45,7 +45,7 @@ def runs(
         parent = None if flow is None else find_run(app, flow)
         found = app.runs(task=task, state=wanted, flow=parent, before=older, limit=limit)
         if not found and task is not None:
-            _check_task(app, task)
+            check_task(app, task)
         more = found[-1].id if len(found) == limit else None
         if as_json:
             document({"schema": SCHEMA, "runs": [summary(run) for run in found], "before": more})
@@ -78,8 +78,8 @@ def _number(text: str, option: str) -> int:
     return int(text)
 
 
-def _check_task(app: App, name: str) -> None:
-    """Nothing was found: a word about names that nothing has."""
+def check_task(app: App, name: str) -> None:
+    """Nothing was found for a task: refuse the name when nothing has it."""
     if name not in app.tasks and not app.runs(task=name, limit=1):
         import difflib
 

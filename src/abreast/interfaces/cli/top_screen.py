@@ -16,23 +16,23 @@ from rich.table import Table
 from rich.text import Text
 
 from ..display_live import elapsed
-from ..lanes import WAITS, Bar, Kind, look
+from ..lane_text import LEAST, Cell, Frame, plain
 from ..report_text import duration, for_encoding, one_line, tally, width
 from .described import progress_text
 from .top import ids
-from .top_state import WINDOW_S, Snapshot, TaskCounts, Watcher
+from .top_state import AHEAD_S, WINDOW_S, Snapshot, Watcher
 
 _PACE_S = 0.5
 _BAR = 12  # columns of a bar of workers and limits
 _NARROW = 70  # columns; below that there are no lanes
 _THICK = 4  # rows of a lane
 _RUNNING = 60  # runs; more do not fit on a screen
+_AHEAD = 60  # columns of lanes; with fewer nothing to come is shown
 _STYLES = {
     "succeeded": "green", "failed": "red", "running": "cyan", "cancelled": "magenta",
-    "retrying": "yellow", "skipped": "dim", "queued": "dim",
+    "retrying": "yellow", "skipped": "yellow", "queued": "dim", "wait": "dim", "ghost": "dim",
+    "now": "dim", "point": "yellow",
 }  # fmt: skip
-_SIGNS = {Kind.RUN: "█", Kind.TRIED: "▓"}
-_PLAIN = {"█": "#", "▓": "+", "░": "."}
 _KEYS = (b"q", b"Q", b"\x1b")
 
 
@@ -109,9 +109,9 @@ class Page:
                 room -= 1
 
     def _fit(self, text: str) -> str:
-        return for_encoding("".join(_PLAIN.get(char, char) for char in text)
-                            if self._encoding.lower() not in ("utf-8", "utf8") else text,
-                            self._encoding)  # fmt: skip
+        if self._encoding.lower() not in ("utf-8", "utf8"):
+            text = plain(text)
+        return for_encoding(text, self._encoding)
 
     def _head(self) -> Table:
         found = self._found
@@ -152,56 +152,35 @@ class Page:
         found = self._found
         if not found.tasks:
             return None
-        lanes = options.max_width >= _NARROW
-        heads = ["task", ">running", ">waiting"]
-        part = _table(*heads, *([f"last {WINDOW_S / 60:g} minutes"] if lanes else []))
-        numbers = {lane.name: number for number, lane in enumerate(found.timeline.lanes)}
         widest = max(4, *(min(24, width(task.name)) for task in found.tasks))
-        columns = max(10, options.max_width - widest - len("running waiting ") - 2)
+        columns = options.max_width - widest - len("running waiting ") - 2
+        picture = options.max_width >= _NARROW and columns >= LEAST
+        part = _table("task", ">running", ">waiting", *([""] if picture else []))
+        drawn = {}
+        if picture:
+            ahead = AHEAD_S if found.scheduled and columns >= _AHEAD else 0.0
+            frame = Frame(found.now - WINDOW_S, found.now + ahead, found.now, columns)
+            part.columns[-1].header = Text(self._fit(frame.axis(relative=True)), style="not bold")
+            drawn = frame.lanes(found.timeline, found.points, _THICK)
         left = room
         for task in found.tasks:
-            rows = self._lane(task, numbers, columns) if lanes else []
+            lane = drawn.get(task.name)
+            rows = [] if lane is None else [self._row(row) for row in lane.rows]
             if left < max(1, len(rows)):
                 part.add_row(Text(self._fit("…"), style="dim"))
                 break
             cells: list[Any] = [Text(self._fit(one_line(task.name, 24)), no_wrap=True),
                                 f"{task.running:,}", f"{task.waiting:,}"]  # fmt: skip
-            if lanes:
+            if picture:
                 cells.append(Text("\n").join(rows))
             part.add_row(*cells)
             left -= max(1, len(rows))
         return part
 
-    def _lane(self, task: TaskCounts, numbers: dict[str, int], columns: int) -> list[Text]:
-        """The rows of a task's lane, as text."""
-        timeline = self._found.timeline
-        number = numbers.get(task.name)
-        if number is None:
-            return []
-        bars = [bar for bar in timeline.bars if bar.lane == number]
-        height = min(_THICK, timeline.lanes[number].rows)
-        return [
-            self._row([bar for bar in bars if min(bar.row, height - 1) == row], columns)
-            for row in range(height)
-        ]
-
-    def _row(self, bars: list[Bar], columns: int) -> Text:
-        signs, styles = [" "] * columns, [""] * columns
-        # The right edge is now; the left one is the beginning of the window.
-        late = WINDOW_S - (self._found.now - self._found.timeline.origin)
-        scale = columns / WINDOW_S
-        pieces = [(piece, bar) for bar in bars for piece in bar.pieces]
-        pieces.sort(key=lambda item: item[0].kind not in WAITS)  # what executed hides waiting
-        for piece, bar in pieces:
-            first = int((late + piece.start) * scale)
-            last = max(first + 1, round((late + piece.end) * scale))
-            waits = piece.kind in WAITS
-            for at in range(max(0, first), min(columns, last)):
-                signs[at] = "░" if waits else _SIGNS[piece.kind]
-                styles[at] = "dim" if waits else _STYLES[look(bar.run)]
+    def _row(self, cells: list[Cell]) -> Text:
         text = Text(no_wrap=True)
-        for sign, style in zip(signs, styles, strict=True):
-            text.append(self._fit(sign), style)
+        for cell in cells:
+            text.append(self._fit(cell.sign), _STYLES.get(cell.word, ""))
         return text
 
     # -- limits and runs --------------------------------------------------------------------------

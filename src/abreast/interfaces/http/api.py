@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastapi import FastAPI, Request
-from starlette.responses import RedirectResponse, Response
+from fastapi import FastAPI
 
+from .. import dashboard
 from . import (
     about,
     batches,
@@ -34,13 +34,14 @@ from .openapi import document_of
 from .service import Service
 from .shell import Shell
 
-_ROUTES = (
+ROUTES = (
     tasks.routes, starting.routes, bulk.routes, runs.routes, run_log.routes, flows.routes,
     batches.routes, schedules.routes, load.routes, timeline.routes, events.routes, about.routes,
     notify.routes, people.routes, metrics.routes, health.routes, docs_page.routes,
 )  # fmt: skip
 
-OPEN = ("/livez", "/readyz", "/api/problems", "/api/problems/", "/api/docs.css", *OPEN_PATHS)
+OPEN = ("/livez", "/readyz", "/api/problems", "/api/problems/", "/api/docs.css", *OPEN_PATHS,
+        *dashboard.OPEN_PATHS)  # fmt: skip
 
 
 class Api:
@@ -75,26 +76,32 @@ def make_app(service: Service) -> Api:
     return Api(shell, api.state.hub, api.state.figures, guard)
 
 
-def make_routes(service: Service) -> FastAPI:
-    """The routes without what stands around them."""
+def make_document() -> dict[str, Any]:
+    """The OpenAPI document, without a service."""
+    return document_of(_bare())
+
+
+def _bare() -> FastAPI:
     api = FastAPI(title="abreast", docs_url=None, redoc_url=None, openapi_url=None)
     api.openapi = lambda: document_of(api)  # type: ignore[method-assign]
+    for routes in ROUTES:
+        api.include_router(routes)
+    return api
+
+
+def make_routes(service: Service) -> FastAPI:
+    """The routes without what stands around them."""
+    api = _bare()
     api.state.service = service
     api.state.hub = Hub(service.app)
     api.state.figures = metrics.Figures(service)
     api.state.under_way = set()  # Idempotency-Keys
     api.state.usual = {}  # what runs of a task usually take, and when that was looked up
     problems.install(api, on_store_error=api.state.figures.note)
-    for routes in _ROUTES:
-        api.include_router(routes)
     api.include_router(make_login(service.access, service.settings))
     if getattr(service.settings.server, "compat", False):
         from ...compat.rest import make_router
 
         api.include_router(make_router(service.app), include_in_schema=False)
-    api.add_api_route("/", _home, include_in_schema=False)
+    api.include_router(dashboard.make_dashboard())
     return api
-
-
-async def _home(request: Request) -> Response:
-    return RedirectResponse("/api/docs", 303)

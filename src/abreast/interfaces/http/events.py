@@ -15,7 +15,7 @@ from .query import MOST, Limit, Text, one_of, words, wrong
 from .route import PREFIX, VIEWER, Here, Route, There, answer, declared, in_thread
 from .shapes import Time
 from .shapes import Told as Out
-from .streams import HEADERS, SSE
+from .streams import HEADERS, SCHEMA, SSE
 
 routes = APIRouter(prefix=PREFIX, tags=["events"], route_class=Route)
 
@@ -44,7 +44,7 @@ class Events(Out):
     dependencies=VIEWER,
     responses=declared(
         200, Events, "A stream of events; with poll=1 those so far.",
-        content={SSE: {"schema": {"type": "string"}}},
+        content={SSE: {"schema": SCHEMA}},
     ),
 )  # fmt: skip
 async def events(

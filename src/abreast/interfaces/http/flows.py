@@ -186,7 +186,9 @@ def _add(
     flow: Any, task: Any, args: list[Any], kwargs: dict[str, Any], after: Any, label: str | None
 ) -> StoredRun:
     if clash := {"after", "label"} & set(kwargs):
-        raise UsageError(f"an argument of a run in a flow cannot be named {sorted(clash)[0]!r}")
+        name = sorted(clash)[0]
+        said = f"an argument of a run in a flow cannot be named {name!r}"
+        raise Problem("invalid", said, errors=[(f"/kwargs/{name}", said)])
     found: StoredRun = flow.add(task, *args, after=after or None, label=label, **kwargs)
     return found
 

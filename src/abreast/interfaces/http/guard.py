@@ -34,7 +34,7 @@ _REALM = 'realm="abreast", charset="UTF-8"'
 _ASK = {"WWW-Authenticate": f"Basic {_REALM}"}
 
 # What a viewer may post all the same: it changes nothing, or only their own log-in.
-LOOKING = ("/logout", "/api/v1/schedules/preview")
+LOOKING = ("/logout", "/api/v1/schedules/preview", "/api/v1/me/password")
 
 _HEADERS = (
     (b"x-content-type-options", b"nosniff"),

@@ -67,7 +67,7 @@ async def _answer(here: Here, names: Iterable[str] | None) -> Response:
     ok = all(good for good, _ in checks.values())
     status = 200 if ok else 503
     headers = {"Cache-Control": "no-store"}
-    if here.user is None or _wants_text(here.request):
+    if here.user is None or _wants_text(here):
         return PlainTextResponse("ok\n" if ok else "not ok\n", status, headers)
     shown = {name: {"ok": good, "detail": detail} for name, (good, detail) in checks.items()}
     return answer({"ok": ok, "checks": shown}, status, headers)

@@ -21,7 +21,7 @@ from ..run_json import read_many, row_of
 from .problems import Problem
 from .route import encode
 from .schedule_json import instant_row, schedule_row
-from .streams import PING, PING_S, frame
+from .streams import LONGEST_S, PING, PING_S, frame
 
 if TYPE_CHECKING:
     from ..app import App
@@ -35,7 +35,6 @@ _PAGE = 500
 _MOST_BEHIND = 10_000  # events that are told again to who was away
 _MOST_BYTES = 1 << 20  # that wait for one client
 _MOST_CLIENTS = 1000
-_LONGEST_S = 1800.0  # after which a client has to come again, and say who it is
 
 _log = logging.getLogger("abreast")
 
@@ -74,14 +73,16 @@ def resync(seq: int, reason: str) -> bytes:
 class Client:
     """Somebody who follows: what waits to be sent to them.
 
-    ``start``: the number of the last event they do not get from the hub.
+    ``start``: the number of the last event they do not get from the hub; ``until``: when they have
+    to come again.
     """
 
-    __slots__ = ("_behind", "_closed", "_parts", "_size", "_waiter", "start", "wanted")
+    __slots__ = ("_behind", "_closed", "_parts", "_size", "_waiter", "start", "until", "wanted")
 
     def __init__(self, wanted: Wanted, start: int) -> None:
         self.wanted = wanted
         self.start = start
+        self.until = time.monotonic() + LONGEST_S
         self._parts: deque[bytes] = deque()
         self._size = 0
         self._waiter: asyncio.Future[None] | None = None
@@ -168,7 +169,6 @@ class Hub:
         """Yield what a client is to be sent: what came after the event ``after``, then all that
         happens."""
         client = await self._join(wanted)
-        until = time.monotonic() + _LONGEST_S
         try:
             yield b"retry: 2000\n\n"
             if after is not None and after != client.start:
@@ -176,10 +176,7 @@ class Hub:
                     yield data
             # an id without data is no event, and yet where a client goes on that is cut off now
             yield b"id: %d\n\n" % client.start
-            while time.monotonic() < until:
-                found = await client.next()
-                if found is None:
-                    return
+            while (found := await client.next()) is not None:
                 yield found
         finally:
             self._clients.discard(client)
@@ -239,9 +236,13 @@ class Hub:
                 self._hand_out(items, last)
             self._position = last
             now = time.monotonic()
-            if now - pinged >= PING_S:
+            ping = now - pinged >= PING_S
+            if ping:
                 pinged = now
-                for client in self._clients:
+            for client in self._clients:
+                if client.until < now:
+                    client.close()
+                elif ping:
                     client.push(PING, last)
 
     def _look(self, position: int) -> tuple[int, list[Told]]:

@@ -51,7 +51,7 @@ _WAITS = (0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60, 300, 600, 1800, 3600)
 )
 async def metrics(here: There) -> Response:
     """Counters, histograms and gauges; names begin with ``abreast_``."""
-    figures: Figures = here.request.app.state.figures
+    figures: Figures = here.kept.figures
     data = await in_thread(figures.read, here)
     return Response(data, media_type=CONTENT_TYPE_LATEST, headers={"Cache-Control": "no-store"})
 

@@ -11,12 +11,13 @@ from ...errors import UsageError
 from ..report_dict import iso
 from .problems import Problem
 from .query import NameInPath, time_of
-from .route import ADMIN, PREFIX, Here, Route, There, answer, declared
+from .route import ADMIN, PREFIX, VIEWER, Here, Route, There, answer, declared, in_thread
 from .runs import RunId
 from .shapes_service import (
     CreatedToken,
     NewToken,
     NewUser,
+    OwnPassword,
     Tokens,
     User,
     UserChange,
@@ -73,11 +74,12 @@ def add_user(here: There, given: NewUser) -> Response:
 
 
 def _misfit(error: UsageError) -> Problem:
+    """The problem of what cannot be, with the member that is wrong."""
     text = str(error)
-    members = ("password", "role", "expire", "name", "user")
-    where = next((name for name in members if name in text), "")
-    pointers = {"expire": "/expires", "": ""}
-    return Problem("invalid", text, errors=[(pointers.get(where, f"/{where}"), text)])
+    words = {"password": "/password", "role": "/role", "cannot be": "/role",
+             "expire": "/expires", "name": "/name", "user": "/user"}  # fmt: skip
+    where = next((pointer for word, pointer in words.items() if word in text), "")
+    return Problem("invalid", text, errors=[(where, text)])
 
 
 def _known(here: Here, name: str) -> None:
@@ -116,6 +118,31 @@ def change_user(here: There, name: NameInPath, given: UserChange) -> Response:
     except UsageError as error:  # the last admin
         raise Problem("conflict", str(error)) from None
     return answer(_user(access.user(name)))
+
+
+@routes.post(
+    "/me/password",
+    status_code=204,
+    operation_id="change_own_password",
+    summary="Change your password",
+    dependencies=VIEWER,
+    responses=declared(204, None, "It is changed; log in again.", 409, 415, 422, 429),
+)
+async def change_own_password(here: There, given: OwnPassword) -> Response:
+    """Give yourself another password, whatever your role. It logs you out everywhere."""
+    name, access = here.user.name, here.service.access
+    if await in_thread(lambda: all(user.name != name for user in access.users())):
+        raise Problem("conflict", f"{name!r} has no password: log in as a user that has one")
+    client = here.request.client
+    doorman = here.request.scope["state"]["doorman"]
+    if await doorman.password(name, given.current, client.host if client else "") is None:
+        said = "this is not your password"
+        raise Problem("invalid", said, errors=[("/current", said)])
+    try:
+        await in_thread(access.set_password, name, given.new)
+    except UsageError as error:
+        raise Problem("invalid", str(error), errors=[("/new", str(error))]) from None
+    return Response(None, 204)
 
 
 @routes.delete(

@@ -73,7 +73,7 @@ def _policy(here: Here, task: str, key: str) -> str:
 
 def _usual(here: Here, task: str) -> float | None:
     """What runs of a task usually take, as it was known some seconds ago."""
-    known: dict[str, tuple[float | None, float]] = here.request.app.state.usual
+    known: dict[str, tuple[float | None, float]] = here.kept.usual
     now = time.monotonic()
     found, at = known.get(task, (None, now - _USUAL_FOR_S))
     if now - at >= _USUAL_FOR_S:

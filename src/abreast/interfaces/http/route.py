@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Coroutine, Sequence
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import anyio
 import msgspec
-from fastapi import Depends, Request
+from fastapi import Depends, Request, params
 from fastapi.routing import APIRoute
 from starlette.responses import Response
 
@@ -24,14 +24,23 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 JSON = "application/json"
 PREFIX = "/api/v1"
-VIEWER, OPERATOR, ADMIN = ([Depends(require(role))] for role in ("viewer", "operator", "admin"))
+_ROLES = {role: [Depends(require(role))] for role in ("viewer", "operator", "admin")}
+VIEWER, OPERATOR, ADMIN = _ROLES.values()
 
 
-# -- in ---------------------------------------------------------------------------------------
+# -- the service ------------------------------------------------------------------------------
 
 
-class Strict(Request):
-    """A request whose body has to be JSON in the strict sense: no NaN, no halves of characters."""
+class Here(Request):
+    """A request, and what a route works with: the service, and who asks.
+
+    Its body has to be JSON in the strict sense: no NaN, no halves of characters.
+    """
+
+    @property
+    def request(self) -> Here:
+        """Itself."""
+        return self
 
     async def json(self) -> Any:
         """The body as plain values."""
@@ -40,27 +49,94 @@ class Strict(Request):
         except (msgspec.DecodeError, RecursionError, ValueError) as error:
             raise json.JSONDecodeError(str(error), "", 0) from None
 
+    @property
+    def kept(self) -> Any:
+        """What is kept between requests."""
+        return self.scope["app"].state
+
+    @property
+    def service(self) -> Service:
+        """The service."""
+        found: Service = self.kept.service
+        return found
+
+    @property
+    def app(self) -> App:
+        """The app of the service, where a framework would have its own."""
+        return self.service.app
+
+    @property
+    def hub(self) -> Hub:
+        """Where those who follow events meet."""
+        found: Hub = self.kept.hub
+        return found
+
+    @property
+    def user(self) -> Any:
+        """Who asks: ``name``, ``role``; None: nobody has said."""
+        return self.scope.get("state", {}).get("user")
+
+    @property
+    def by(self) -> str:
+        """``user anna``."""
+        user = self.user
+        return "" if user is None else f"user {user.name}"
+
+    def check_open(self) -> None:
+        """Refuse to begin something new while the service is stopping."""
+        if self.service.draining:
+            raise Problem(
+                "draining", "the service is stopping and starts nothing new",
+                headers={"Retry-After": "10"},
+            )  # fmt: skip
+
+
+There = Here  # as routes write it: the framework hands the request over where one is annotated
+
+
+# -- in ---------------------------------------------------------------------------------------
+
 
 class Route(APIRoute):
-    """A route that refuses what it does not know: parameters of the query, forms of bodies."""
+    """A route that refuses what it does not know: parameters of the query, forms of bodies.
+
+    The role it needs is one of its ``dependencies``, :data:`VIEWER` and so on, and looked at here,
+    because a dependency of the framework costs as much as all else it does for a request.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        endpoint: Callable[..., Any],
+        *,
+        dependencies: Sequence[params.Depends] | None = None,
+        **more: Any,
+    ) -> None:
+        given = list(dependencies or ())
+        self.role = next((role for role, listed in _ROLES.items() if listed[0] in given), None)
+        if self.role is not None:
+            given.remove(_ROLES[self.role][0])
+        super().__init__(path, endpoint, dependencies=given, **more)
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Wrap the handler of the framework."""
         handler = super().get_route_handler()
-        has_body = self.body_field is not None
+        has_body, role = self.body_field is not None, self.role
         path, methods = self.path_format, sorted(self.methods or ())
         known: frozenset[str] | None = None
 
         async def handle(request: Request) -> Response:
             nonlocal known
-            if request.scope["query_string"]:
+            here = Here(request.scope, request.receive)
+            if role is not None and (here.user is None or not here.user.may(role)):
+                await require(role)(request)
+            if here.scope["query_string"]:
                 if known is None:
-                    known = _parameters(request.app.openapi(), path, methods)
-                _check_query(request, known)
+                    known = _parameters(here.scope["app"].openapi(), path, methods)
+                _check_query(here, known)
             if has_body:
-                request = Strict(request.scope, request.receive)
-                await _check_body(request)
-            return await handler(request)
+                await _check_body(here)
+            return await handler(here)
 
         return handle
 
@@ -77,7 +153,12 @@ def _parameters(document: dict[str, Any], path: str, methods: list[str]) -> froz
 
 
 def _check_query(request: Request, known: frozenset[str]) -> None:
-    unknown = [name for name in request.query_params if name not in known]
+    names = [name for name, _ in request.query_params.multi_items()]
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        detail = f"{twice!r} came more than once; several values go into one, with commas"
+        raise Problem("bad-parameter", detail, errors=[(twice, "came more than once")])
+    unknown = [name for name in names if name not in known]
     if unknown:
         import difflib
 
@@ -98,60 +179,6 @@ async def _check_body(request: Request) -> None:
         said = f"as {kind!r}" if kind else "without Content-Type"
         raise Problem("not-json", f"the body came {said}; send it as {JSON}")
 
-
-# -- the service ------------------------------------------------------------------------------
-
-
-class Here:
-    """What a route works with: the service, and who asks."""
-
-    __slots__ = ("request",)
-
-    def __init__(self, request: Request) -> None:
-        self.request = request
-
-    @property
-    def service(self) -> Service:
-        """The service."""
-        found: Service = self.request.app.state.service
-        return found
-
-    @property
-    def app(self) -> App:
-        """Its app."""
-        return self.service.app
-
-    @property
-    def hub(self) -> Hub:
-        """Where those who follow events meet."""
-        found: Hub = self.request.app.state.hub
-        return found
-
-    @property
-    def user(self) -> Any:
-        """Who asks: ``name``, ``role``; None: nobody has said."""
-        return self.request.scope.get("state", {}).get("user")
-
-    @property
-    def by(self) -> str:
-        """``user anna``."""
-        user = self.user
-        return "" if user is None else f"user {user.name}"
-
-    def check_open(self) -> None:
-        """Refuse to begin something new while the service is stopping."""
-        if self.service.draining:
-            raise Problem(
-                "draining", "the service is stopping and starts nothing new",
-                headers={"Retry-After": "10"},
-            )  # fmt: skip
-
-
-async def _here(request: Request) -> Here:
-    return Here(request)
-
-
-There = Annotated[Here, Depends(_here)]
 
 # Those who start runs do not queue behind those who look.
 _starting = anyio.CapacityLimiter(40)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import time
 from collections.abc import AsyncIterator, Iterator
 from typing import IO, TYPE_CHECKING, Annotated, Any
 
@@ -17,7 +18,7 @@ from .problems import Problem
 from .query import MOST, wrong
 from .route import PREFIX, VIEWER, Here, Route, There, declared, encode, in_thread
 from .runs import RunId, find_run
-from .streams import HEADERS, PING, PING_S, SSE, frame
+from .streams import HEADERS, LONGEST_S, PING, PING_S, SCHEMA, SSE, frame
 
 if TYPE_CHECKING:
     from ..stored_run import StoredRun
@@ -35,7 +36,7 @@ _PARTS: dict[int | str, dict[str, Any]] = {
         "description": "All of it, the last lines, or with follow=1 a stream of events.",
         "content": {
             "text/plain": {"schema": {"type": "string"}},
-            SSE: {"schema": {"type": "string"}},
+            SSE: {"schema": SCHEMA},
         },
     },
     206: {
@@ -180,10 +181,11 @@ async def _follow(here: Here, run: StoredRun, at: int) -> AsyncIterator[bytes]:
     ending = Ending(run)
     stopping = here.hub.stopping
     quiet = 0.0
+    until = time.monotonic() + LONGEST_S
     yield b"retry: 2000\n\n"
     try:
         await ending.watch()
-        while not stopping.is_set():
+        while not stopping.is_set() and time.monotonic() < until:
             over = ending.over.is_set()  # asked before reading, so that nothing is missed
             data = await in_thread(_read, run, at, over)
             if data:

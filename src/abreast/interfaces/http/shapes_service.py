@@ -159,6 +159,31 @@ class Limits(Told):
     items: list[Limit]
 
 
+class Held(Told):
+    """Runs by column; times in milliseconds after ``since``."""
+
+    id: list[int]
+    ready: list[int] = Field(description="From then on only slots and limits held it.")
+    rank: list[int] = Field(description="Of those that wait, the smallest starts first.")
+    started: list[int] = Field(description="Of its first attempt.")
+    took: list[int] = Field(description="All of its attempts together.")
+    cost: list[float] = Field(description="Units it took.")
+
+
+class LimitHistory(Told):
+    """What a key of a limit has let through."""
+
+    key: str
+    since: Time
+    until: Time
+    tasks: list[str] = Field(description="Whose runs may use the key.")
+    n: float | None = Field(description="Units there were for the newest run.")
+    per_seconds: Seconds | None = Field(description="Of a rate: units return that long after.")
+    unfinished: int = Field(description="Runs of the key that wait or run; they are not listed.")
+    truncated: bool = Field(description="There were more runs; these are the newest.")
+    runs: Held
+
+
 class Worker(Told):
     """A process that executes runs."""
 
@@ -261,6 +286,13 @@ class UserChange(Given):
 
     role: Role | None = None
     password: Password | None = None
+
+
+class OwnPassword(Given):
+    """Another password for whoever sends it."""
+
+    current: Password
+    new: Password
 
 
 class Token(Told):

@@ -13,7 +13,7 @@ class Parameter(Told):
     """Something a task takes."""
 
     name: str
-    kind: str = Field(description="positional, any, keyword, several, several_by_name.")
+    kind: str = Field(description="positional, any, keyword, * or **, as in Python.")
     required: bool
     default: Any
     annotation: str | None

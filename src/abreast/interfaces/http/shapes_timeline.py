@@ -28,6 +28,9 @@ class Columns(Told):
     tries: dict[str, list[list[int]]] = Field(
         description="Earlier attempts by the place of the run: [after created, took]."
     )
+    progress: dict[str, list[float | str | None]] = Field(
+        description="Of what runs, by its place: [done, total, message]."
+    )
 
 
 class NoRun(Told):
@@ -53,6 +56,23 @@ class Coming(Told):
     p95_seconds: Seconds | None
 
 
+class About(Told):
+    """What is known of a task besides its runs."""
+
+    tags: list[str]
+    limited: bool = Field(description="Whether limits may keep its runs waiting.")
+    seconds: Seconds | None = Field(description="What its runs usually take.")
+    p95_seconds: Seconds | None
+
+
+class Slots(Told):
+    """A worker, and how many runs it executes at once."""
+
+    id: int
+    name: str
+    concurrency: int
+
+
 class Timeline(Told):
     """What ran beside what. With ``format=chrome-trace`` it is ``traceEvents`` instead."""
 
@@ -65,11 +85,15 @@ class Timeline(Told):
     now: Time
     group_by: str
     states: list[str]
-    truncated: bool = Field(description="There were more runs; these are the newest.")
+    truncated: bool = Field(
+        description="There were more: these are those that run, and the newest of the others."
+    )
     runs: Columns
     instants: list[NoRun]
     coming: list[Coming]
     tasks: list[str]
     groups: list[str]
     labels: list[str]
+    about: list[About] = Field(description="By place in tasks.")
+    workers: list[Slots] = Field(description="Those that are alive.")
     traceEvents: list[dict[str, Any]] = Field([])

@@ -12,8 +12,9 @@ from collections.abc import Iterable
 from ...errors import UsageError
 
 _BACKLOG = 2048
-_PLACE = re.compile(r"(?:(?P<host>\[[^\]]*\]|[^:\[\]]*):)?(?P<port>\d{1,5})")
+_PLACE = re.compile(r"(?:(?P<host>\[[^\]]*\]|[^:\[\]]+):)?(?P<port>\d{1,5})")
 _UNIX = "unix:"
+_ABSENT = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
 
 
 def bind(listen: Iterable[str]) -> list[socket.socket]:
@@ -61,28 +62,35 @@ def _bound(text: str) -> list[socket.socket]:
         )
     host, port = (place["host"] or "127.0.0.1").strip("[]"), int(place["port"])
     try:
-        infos = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE | socket.AI_ADDRCONFIG
-        )
+        infos = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except (OSError, UnicodeError):
         raise UsageError(
             f"cannot listen at {text}: there is no address of the name {host!r} here"
         ) from None
     found: list[socket.socket] = []
-    try:
-        for family, _, _, _, address in dict.fromkeys(infos):
-            if found and port == 0:  # all addresses of a name share the port the first one got
-                address = (address[0], found[0].getsockname()[1], *address[2:])
+    missing: UsageError | None = None
+    for family, _, _, _, address in dict.fromkeys(infos):
+        if found and port == 0:  # all addresses of a name share the port the first one got
+            address = (address[0], found[0].getsockname()[1], *address[2:])
+        try:
             found.append(_listening(text, family, address))
-    except BaseException:
-        for sock in found:
-            sock.close()
-        raise
+        except UsageError as error:
+            if isinstance(error.__cause__, OSError) and error.__cause__.errno in _ABSENT:
+                missing = error  # ``localhost`` is ::1, too, also where there is no IPv6
+                continue
+            for sock in found:
+                sock.close()
+            raise
+    if missing is not None and not found:
+        raise missing
     return found
 
 
 def _listening(text: str, family: int, address: tuple[object, ...]) -> socket.socket:
-    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        sock = socket.socket(family, socket.SOCK_STREAM)
+    except OSError as error:
+        raise UsageError(_why(text, error, 0)) from error
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:
@@ -92,7 +100,7 @@ def _listening(text: str, family: int, address: tuple[object, ...]) -> socket.so
         sock.setblocking(False)
     except OSError as error:
         sock.close()
-        raise UsageError(_why(text, error, int(str(address[1])))) from None
+        raise UsageError(_why(text, error, int(str(address[1])))) from error
     return sock
 
 

@@ -131,7 +131,7 @@ def misfit(task: AppTask, args: list[Any], kwargs: Mapping[str, Any], error: Usa
     parameters = {parameter.name: parameter for parameter in task.parameters}
     kinds = [parameter.kind for parameter in parameters.values()]
     if not isinstance(error, NotStorable):
-        if kinds and "several_by_name" not in kinds:
+        if kinds and "**" not in kinds:
             errors += [
                 (f"/kwargs/{name}", "the task takes nothing of this name")
                 for name in kwargs
@@ -143,7 +143,7 @@ def misfit(task: AppTask, args: list[Any], kwargs: Mapping[str, Any], error: Usa
             for parameter in by_place[: len(args)]
             if parameter.name in kwargs
         ]
-        if len(args) > len(by_place) and "several" not in kinds:
+        if len(args) > len(by_place) and "*" not in kinds:
             errors.append((f"/args/{len(by_place)}", f"the task takes {len(by_place)} by place"))
         filled = {parameter.name for parameter in by_place[: len(args)]} | set(kwargs)
         errors += [
@@ -159,10 +159,10 @@ def misfit(task: AppTask, args: list[Any], kwargs: Mapping[str, Any], error: Usa
 
 async def _submit_once(here: Here, name: str, given: Start, key: str) -> tuple[StoredRun, bool]:
     """As :func:`_submit`, but the same request makes no second run."""
-    body = await here.request.body()
+    body = await here.body()
     digest = hashlib.sha256(name.encode() + b"\0" + body).hexdigest()
     whole = f"{here.user.name if here.user else ''}:{key.strip(chr(34))}"
-    under_way: set[str] = here.request.app.state.under_way
+    under_way: set[str] = here.kept.under_way
     if whole in under_way:
         raise Problem(
             "in-progress", f"the request with the Idempotency-Key {key!r} is being carried out",

@@ -8,7 +8,18 @@ from __future__ import annotations
 
 SSE = "text/event-stream"
 PING_S = 15.0
+LONGEST_S = 1800.0  # after which a client has to come again, and say who it is
 PING = b": ping\n\n"
+SCHEMA = {
+    "type": "object",
+    "description": "One event of the stream.",
+    "properties": {
+        "event": {"type": "string"},
+        "id": {"type": "string", "description": "For Last-Event-ID."},
+        "data": {"type": "string", "description": "JSON."},
+        "retry": {"type": "integer"},
+    },
+}
 HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}  # proxies, do not collect
 
 

@@ -1,0 +1,46 @@
+// Where a timeline gets what it shows from: the service, or what a page brings along.
+
+/** A service: ctx has api, live, session and signal. Times are milliseconds. */
+export function liveSource({ api, live, session, signal }) {
+  const get = (path, params) => api.get(path, params, { signal });
+  return {
+    live: true,
+    now: () => api.serverNow() * 1000,
+    may: (role) => session.may(role),
+    load: (since, until) => get("/timeline",
+      { since: new Date(since).toISOString(), until: new Date(until).toISOString(), limit: 5000 }),
+    limits: async () => (await get("/limits")).items,
+    run: (id) => get(`/runs/${id}`),
+    why: async (id) => (await get(`/runs/${id}/why`)).why,
+    steps: async (id) => (await get(`/runs/${id}/steps`)).items,
+    edges: async (id) => (await get(`/flows/${id}`)).edges,
+    cancel: (id) => api.post(`/runs/${id}/cancel`),
+    retry: (id) => api.post(`/runs/${id}/retry`),
+    on: (kind, fn) => live.on(kind, fn),
+    /** The log from a byte on, or its end (from is null): {text, next}; next: where it goes on. */
+    async log(id, from) {
+      const headers = { Range: from === null ? "bytes=-16384" : `bytes=${from}-` };
+      try {
+        const response = await api.request("GET", `/runs/${id}/log`, { headers, signal });
+        const [, end, all] = /-(\d+)\/(\d+)$/.exec(response.headers.get("content-range") ?? "") ?? [];
+        return { text: await response.text(), next: Math.min(Number(end ?? -1) + 1, Number(all ?? 0)) };
+      } catch (error) {
+        if (error.status === 416) return { text: "", next: from ?? 0 };
+        throw error;
+      }
+    },
+  };
+}
+
+/** What a page brings along: the body of GET /timeline, and perhaps `limits`, `flows` (edges by
+ * id) and `why` (by id). */
+export function stillSource(data) {
+  const now = Date.parse(data.now);
+  const none = async () => null;
+  return {
+    live: false, now: () => now, may: () => false, load: async () => data,
+    limits: async () => data.limits ?? [], run: none, log: none, steps: async () => [],
+    why: async (id) => data.why?.[id] ?? null, edges: async (id) => data.flows?.[id] ?? [],
+    on: () => () => {},
+  };
+}

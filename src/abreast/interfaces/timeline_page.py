@@ -1,0 +1,183 @@
+"""The timeline as one file: the dashboard's own modules, style and icons around the data.
+
+A file that is mailed or hangs on a ticket loads nothing, so its modules have to be in it. They
+are put one behind the other, each in a function that returns what it exports.
+"""
+
+from __future__ import annotations
+
+import json
+import posixpath
+import re
+from base64 import b64encode
+from functools import cache
+from hashlib import sha256
+from html import escape
+from importlib.resources import files
+from typing import Any
+
+_ENTRY = "timeline/view.js"
+_STYLES = ("tokens.css", "base.css", "timeline.css")
+_IMPORT = re.compile(r'^import\s*\{([^}]*)\}\s*from\s*"(\.{1,2}/[^"]+)";[ \t]*$', re.MULTILINE)
+_EXPORT = re.compile(
+    r"^export\s+(?=(?:async\s+function|function|class|const)\s+"
+    r"(?:(\w+)|\[([^\]=]*)\]\s*=|\{([^}=]*)\}\s*=))",
+    re.MULTILINE,
+)
+_LEFT = re.compile(r"^\s*(?:import|export)\b.*|.*\bimport\s*[.(].*", re.MULTILINE)
+# Icons are in the file itself.
+_PLACE = "new URL(`../${name}`, import.meta.url).pathname"
+_BOOT = """\
+const data = JSON.parse(document.getElementById("data").textContent);
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change",
+  () => document.dispatchEvent(new Event("theme")));
+mount(document.getElementById("main"), { data, static: true });
+"""
+_PAGE = """\
+<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="{policy}">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<title>{title}</title>
+<style>{css}</style>
+</head>
+<body>
+{icons}
+<main id="main" tabindex="-1"></main>
+<noscript><pre>{text}</pre></noscript>
+<div id="toasts" role="status" aria-live="polite"></div>
+<div id="said" class="unseen" role="status" aria-live="polite"></div>
+<script type="application/json" id="data">{data}</script>
+<script type="module">{js}</script>
+</body>
+</html>
+"""
+
+
+def page(data: dict[str, Any], text: str) -> str:
+    """Return the page.
+
+    Parameters
+    ----------
+    data : dict
+        What ``GET /timeline`` answers; see :meth:`.timeline_data.Period.columns`.
+    text : str
+        The same as text, for readers without scripts.
+    """
+    js, css = _script(), _style()
+    title = f"abreast: {_minute(data['since'])} to {_minute(data['until'])} UTC"
+    return _PAGE.format(
+        policy=escape(
+            f"default-src 'none'; script-src '{_digest(js)}'; style-src '{_digest(css)}'; "
+            "base-uri 'none'; form-action 'none'",
+            quote=False,
+        ),
+        title=escape(title),
+        css=css,
+        icons=_icons(),
+        text=escape(text),
+        # nothing in it can end the element
+        data=json.dumps(data, separators=(",", ":")).replace("<", "\\u003c"),
+        js=js,
+    )
+
+
+def _minute(time: str) -> str:
+    return time[:16].replace("T", " ")
+
+
+def _digest(text: str) -> str:
+    return f"sha256-{b64encode(sha256(text.encode()).digest()).decode()}"
+
+
+@cache
+def _script() -> str:
+    return bundle(_ENTRY, "mount") + _BOOT
+
+
+@cache
+def _style() -> str:
+    return "\n".join(_asset(f"css/{name}") for name in _STYLES)
+
+
+@cache
+def _icons() -> str:
+    return _asset("icons.svg").replace("<svg ", "<svg hidden ", 1)
+
+
+def _asset(name: str) -> str:
+    # not by the package's name: to import it takes the server's dependencies
+    folder = files(__package__) / "dashboard" / "static"
+    return (folder / name).read_text(encoding="utf-8")
+
+
+# -- modules --------------------------------------------------------------------------------------
+
+
+def bundle(entry: str, *names: str) -> str:
+    """Return a module of the dashboard and all it imports as one script; of what the module
+    exports, ``names`` are constants in it.
+
+    Modules may write ``import { a, b } from "./x.js";`` and ``export`` before a function, a class
+    or a constant; the imports must not form a circle.
+
+    Raises
+    ------
+    ValueError
+        Naming the module and the line that is none of these.
+    """
+    order: list[str] = []
+    _visit(entry, order, [])
+    parts = [_wrapped(name, order) for name in order]
+    return "".join(parts) + f"const {{ {', '.join(names)} }} = {_variable(entry, order)};\n"
+
+
+def _visit(name: str, order: list[str], above: list[str]) -> None:
+    if name in above:
+        raise ValueError(f"modules import each other: {' → '.join([*above, name])}")
+    if name in order:
+        return
+    for found in _IMPORT.finditer(_source(name)):
+        _visit(_beside(name, found[2]), order, [*above, name])
+    order.append(name)
+
+
+def _source(name: str) -> str:
+    return _asset(f"js/{name}").replace(_PLACE, '""')
+
+
+def _beside(name: str, path: str) -> str:
+    return posixpath.normpath(posixpath.join(posixpath.dirname(name), path))
+
+
+def _variable(name: str, order: list[str]) -> str:
+    return f"module{order.index(name)}"
+
+
+def _wrapped(name: str, order: list[str]) -> str:
+    def imported(found: re.Match[str]) -> str:
+        members = re.sub(r"\s+as\s+", ": ", found[1])
+        return f"const {{{members}}} = {_variable(_beside(name, found[2]), order)};"
+
+    source = _source(name)
+    exports = [word for found in _EXPORT.finditer(source) for word in _names(found)]
+    source = _EXPORT.sub("", _IMPORT.sub(imported, source))
+    left = _LEFT.search(_without_comments(source))
+    if left:
+        raise ValueError(f"{name}: a form of module that is not known here: {left[0].strip()}")
+    return (
+        f"const {_variable(name, order)} = (() => {{\n{source}\n"
+        f"return {{ {', '.join(exports)} }};\n}})();\n"
+    )
+
+
+def _names(found: re.Match[str]) -> list[str]:
+    words = found[1] or found[2] or found[3]
+    return [word.split(":")[-1].strip() for word in words.split(",") if word.strip()]
+
+
+def _without_comments(source: str) -> str:
+    return re.sub(r"/\*.*?\*/|(?<![:\"'`])//[^\n]*", "", source, flags=re.DOTALL)
