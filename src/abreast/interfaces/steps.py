@@ -119,7 +119,7 @@ def _node_of(attempt: Attempt) -> Node | None:
         if not hasattr(store, "step_begin"):
             return None  # a runner's
         engine: Any = attempt.host
-        return Node("", store, engine, live=getattr(store, "live", False))
+        return Node("", store, engine, live=getattr(store, "live", False) is True)
     origin: str | None = getattr(attempt, "origin", None)
     if origin is None or origin == "memory://":
         return None  # a child of a runner, or of an app in memory, which is out of reach from here
