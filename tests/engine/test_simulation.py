@@ -70,14 +70,14 @@ def test_it_notices_a_freed_key_that_wakes_nobody(monkeypatch):
 
 
 def test_it_notices_a_missing_fence(monkeypatch):
-    original = MemoryStore._apply
+    original = MemoryStore.apply
 
     def without_fence(self, change, changes):
         change.attempt = change.run.attempt
         change.source = change.run.state
         return original(self, change, changes)
 
-    monkeypatch.setattr(MemoryStore, "_apply", without_fence)
+    monkeypatch.setattr(MemoryStore, "apply", without_fence)
     assert broken_by() is not None
 
 

@@ -24,7 +24,6 @@ from abreast.stores.sql import SqlStore
 from abreast.stores.sql_apply import SqlApplying
 from abreast.stores.sql_claims import Claims
 from abreast.stores.sql_lanes import SqlLanes
-from abreast.stores.sql_unique import SqlMeeting
 from abreast.stores.sql_workers import Workers
 from abreast.stores.sqlite import SqliteStore
 from abreast.stores.turnstile import Turnstile
@@ -234,7 +233,7 @@ def test_a_missing_fence_in_memory(monkeypatch: Patch) -> None:
 
 
 def test_known_work_that_is_not_found(monkeypatch: Patch) -> None:
-    monkeypatch.setattr(SqlMeeting, "_known", lambda self, key: None)
+    monkeypatch.setattr(SqlApplying, "_known_as", lambda self, key: None)
     notices(lives)
 
 

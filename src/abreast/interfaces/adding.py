@@ -10,11 +10,10 @@ from typing import Any
 from ..clock import SystemClock
 from ..domain.command import Command
 from ..domain.graph import in_order, present
-from ..domain.keys import Template
-from ..domain.limits import Keys, Limit
+from ..domain.limits import Limit
 from ..domain.model import Flow, Task
 from ..domain.policy import Duration, Retry, amount, seconds
-from ..domain.unique import Unique, template_of
+from ..domain.unique import Unique
 from ..engine.engine import Engine
 from ..errors import AbreastError, RunnerClosed, UsageError, WrongType
 from ..stores.memory import MemoryStore
@@ -23,7 +22,17 @@ from .interrupts import Deferred
 from .labels import Labels
 from .linking import After, link, may_hold_runs
 from .run import Run
-from .tasks import DEFAULT, EXECUTORS, OPTIONS, SERVICE, TaskFunction, _Default, as_retry, define
+from .tasks import (
+    DEFAULT,
+    EXECUTORS,
+    OPTIONS,
+    SERVICE,
+    TaskFunction,
+    _Default,
+    as_retry,
+    check_keys,
+    define,
+)
 
 
 class Adding:
@@ -241,12 +250,7 @@ class Adding:
 
     def _check_limits(self, task: Task) -> None:
         """Refuse keys that cannot be made, and shared ones declared with another ``n``."""
-        if task.limits:
-            Keys(task)
-        if task.unique is not None:
-            template_of(task)
-        if task.fair_by is not None:
-            Template(task.fair_by, task, "fair_by")
+        check_keys(task)
         for limit in task.limits:
             if limit.key.startswith("/") and not callable(limit.n):
                 n = self._shared.setdefault((limit.key, limit.per), limit.n)

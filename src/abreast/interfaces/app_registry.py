@@ -7,14 +7,11 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType, ModuleType
 from typing import TYPE_CHECKING, Any, cast, overload
 
-from ..domain.keys import Template
-from ..domain.limits import Keys
 from ..domain.model import Task
-from ..domain.unique import template_of
 from ..errors import UsageError, WrongType
 from . import app_options
 from .app_task import AppTask
-from .tasks import TaskFunction
+from .tasks import TaskFunction, check_keys
 
 if TYPE_CHECKING:
     from inspect import Signature
@@ -225,12 +222,7 @@ class Registry:
 
     def _check(self, task: Task) -> None:
         """Refuse keys that cannot be made, and shared ones declared with another ``n``."""
-        if task.limits:
-            Keys(task)
-        if task.unique is not None:
-            template_of(task)
-        if task.fair_by is not None:
-            Template(task.fair_by, task, "fair_by")
+        check_keys(task)
         for limit in task.limits:
             if not limit.key.startswith("/") or callable(limit.n):
                 continue

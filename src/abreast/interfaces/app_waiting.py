@@ -13,6 +13,7 @@ from ..domain.model import Attempt, Run
 from ..domain.states import ENDED
 from ..errors import UsageError
 from ..stores.bells import Bell
+from .waiting import landing
 
 if TYPE_CHECKING:
     from .app_node import Node
@@ -48,22 +49,8 @@ def wait(node: Node, record: Run, timeout: float | None) -> bool:
 
 async def until_ended(node: Node, record: Run) -> None:
     """Wait for the end of a run without blocking the event loop; lends the slot of a task."""
-    import asyncio
-
     here = _lender(node, record)
-    loop = asyncio.get_running_loop()
-    future = loop.create_future()
-
-    def arrived() -> None:
-        if not future.done():
-            future.set_result(None)
-
-    def call() -> None:
-        try:
-            loop.call_soon_threadsafe(arrived)
-        except RuntimeError:
-            pass  # the loop was closed meanwhile: nobody waits any more
-
+    future, call = landing()
     if here is not None:
         _lend(here)
     try:

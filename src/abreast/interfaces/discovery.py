@@ -105,7 +105,7 @@ def _import(place: str, folder: str) -> ModuleType:
     looks_like_file = place.endswith(".py") or os.sep in place
     full = os.path.join(folder, os.path.expanduser(place))
     if looks_like_file and not os.path.isfile(full):
-        raise UsageError(f"there is no file {place!r} in {folder}{_near_file(full)}")
+        raise UsageError(f"there is no file {place!r} in {folder}{near_file(full)}")
     try:
         if looks_like_file:
             full = os.path.abspath(full)
@@ -119,7 +119,7 @@ def _import(place: str, folder: str) -> ModuleType:
         if error.name is not None and (place == error.name or place.startswith(error.name + ".")):
             raise UsageError(
                 f"there is no module {error.name!r} in {folder} or among what is installed"
-                f"{_near_file(os.path.join(folder, error.name + '.py'))}"
+                f"{near_file(os.path.join(folder, error.name + '.py'))}"
             ) from None
         raise UsageError(f"{place!r} cannot be imported: {error}") from error
     except UsageError as error:
@@ -165,7 +165,8 @@ def import_file(full: str, name: str) -> ModuleType:
     return module
 
 
-def _near_file(full: str) -> str:
+def near_file(full: str) -> str:
+    """The end of a sentence that says there is no such file: which one may be meant."""
     try:
         names = [name for name in os.listdir(os.path.dirname(full)) if name.endswith(".py")]
     except OSError:

@@ -37,27 +37,9 @@ class Run(RunView, Record):
         """Whether its thread was given up and still runs."""
         return self._runner.is_abandoned(self)
 
-    def result(self, timeout: float | None = None) -> Any:
-        """Wait for the end and return the result.
-
-        A task that waits for another one in this way gives its slot back meanwhile.
-
-        Parameters
-        ----------
-        timeout : float, optional
-            Seconds to wait at most.
-
-        Raises
-        ------
-        TimeoutError
-            When the run has not ended within ``timeout`` (it goes on).
-        Exception
-            What the task raised; or :class:`abreast.errors.TimedOut`, ``Crashed``,
-            ``Cancelled``, ``Skipped`` when that is how it ended.
-        """
+    def _see_end(self, timeout: float | None) -> None:
         if self.state not in ENDED:
             self._runner.wait_for(self, timeout)
-        return outcome(self)
 
     def __await__(self) -> Generator[Any, None, Any]:
         yield from self._runner.until_ended(self).__await__()

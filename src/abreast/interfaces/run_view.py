@@ -21,6 +21,31 @@ class RunView:
     def _record(self) -> Record:
         raise NotImplementedError
 
+    def _see_end(self, timeout: float | None) -> None:
+        """Wait for the end; raises ``TimeoutError`` when ``timeout`` seconds were not enough."""
+        raise NotImplementedError
+
+    def result(self, timeout: float | None = None) -> Any:
+        """Wait for the end and return the result.
+
+        A task that waits for another one in this way gives its slot back meanwhile.
+
+        Parameters
+        ----------
+        timeout : float, optional
+            Seconds to wait at most.
+
+        Raises
+        ------
+        TimeoutError
+            When the run has not ended within ``timeout`` (it goes on).
+        Exception
+            What the task raised; or :class:`abreast.errors.TimedOut`, ``Crashed``,
+            ``Cancelled``, ``Skipped`` when that is how it ended.
+        """
+        self._see_end(timeout)
+        return outcome(self._record)
+
     @property
     def name(self) -> str:
         """Name of the task."""

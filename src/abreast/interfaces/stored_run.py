@@ -12,7 +12,7 @@ from ..domain.model import Run as Record
 from ..domain.states import ENDED, Reason, State
 from ..errors import UsageError
 from . import app_waiting
-from .run_view import RunView, outcome
+from .run_view import RunView
 
 if TYPE_CHECKING:
     from .app import App
@@ -155,30 +155,12 @@ class StoredRun(RunView):
 
     # -- waiting --------------------------------------------------------------------------------
 
-    def result(self, timeout: float | None = None) -> Any:
-        """Wait for the end and return the result.
-
-        A task that waits for another one in this way gives its slot back meanwhile.
-
-        Parameters
-        ----------
-        timeout : float, optional
-            Seconds to wait at most.
-
-        Raises
-        ------
-        TimeoutError
-            When the run has not ended within ``timeout`` (it goes on).
-        Exception
-            What the task raised; or :class:`abreast.errors.TimedOut`, ``Crashed``,
-            ``Cancelled``, ``Skipped`` when that is how it ended.
-        """
+    def _see_end(self, timeout: float | None) -> None:
         if not self.wait(timeout):
             raise TimeoutError(
                 f"{self.label!r} (run {self.id}) has not ended within {timeout:g} seconds; "
                 "it goes on"
             )
-        return outcome(self._record)
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait for the end; False when ``timeout`` seconds were not enough."""

@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, overload
 
 from ..domain.command import Command
-from ..domain.limits import Limit
+from ..domain.keys import Template
+from ..domain.limits import Keys, Limit
 from ..domain.model import Task
 from ..domain.policy import Duration, Retry, amount, seconds
-from ..domain.unique import Unique
+from ..domain.unique import Unique, template_of
 from ..errors import UsageError, WrongType
 
 EXECUTORS: Final = ("thread", "process", "coroutine", "command")
@@ -214,6 +215,16 @@ def _fair_by(template: str | None) -> str | None:
             "example '{tenant}'"
         )
     return template
+
+
+def check_keys(task: Task) -> None:
+    """Refuse a task whose keys cannot be made. Raises :class:`~abreast.errors.UsageError`."""
+    if task.limits:
+        Keys(task)
+    if task.unique is not None:
+        template_of(task)
+    if task.fair_by is not None:
+        Template(task.fair_by, task, "fair_by")
 
 
 def as_retry(retry: Retry | int | None) -> Retry | None:

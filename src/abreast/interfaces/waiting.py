@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from ..context import attempt_here
 from ..domain.model import Attempt, Run
 from ..engine.engine import Engine
 from ..errors import UsageError
+
+if TYPE_CHECKING:
+    import asyncio
 
 
 def wait_for(engine: Engine, run: Run, timeout: float | None) -> None:
@@ -75,17 +79,26 @@ async def until_idle(engine: Engine, cancel: Callable[[], None]) -> None:
 
 
 async def _until(ask: Callable[[Callable[[], None]], None]) -> None:
+    future, call = landing()
+    ask(call)
+    await future
+
+
+def landing() -> tuple[asyncio.Future[None], Callable[[], None]]:
+    """A future of the running event loop, and what any thread calls to complete it."""
     import asyncio
 
     loop = asyncio.get_running_loop()
-    future = loop.create_future()
+    future: asyncio.Future[None] = loop.create_future()
 
     def arrived() -> None:
         if not future.done():
             future.set_result(None)
 
     def call() -> None:
-        loop.call_soon_threadsafe(arrived)
+        try:
+            loop.call_soon_threadsafe(arrived)
+        except RuntimeError:
+            pass  # the loop was closed meanwhile: nobody waits any more
 
-    ask(call)
-    await future
+    return future, call

@@ -11,6 +11,7 @@ from contextlib import closing
 from ..errors import StoreError, UsageError
 from . import migrate
 from .alive import is_alive
+from .files import flush, private, unlink
 from .leftovers import look_only, named_in
 from .mishaps import translate
 from .place import check_file, make_folder
@@ -78,10 +79,10 @@ def back_up(path: str, folder: str, target: str) -> int:
             written = _copy_payload(folder, beside, names) if names else 0
             written += os.stat(target + ".new").st_size
             os.rename(target + ".new", target)
-            _flush(parent)
+            flush(parent)
     except BaseException as error:
         for end in ("", "-wal", "-shm", "-journal"):
-            _unlink(f"{target}.new{end}")
+            unlink(f"{target}.new{end}")
         if not os.path.exists(target):
             shutil.rmtree(beside, ignore_errors=True)
         if isinstance(error, OSError):
@@ -100,14 +101,14 @@ def _copy_payload(folder: str, to: str, names: Iterable[str]) -> int:
         if os.path.exists(target):
             continue  # names are given once: it is the same file
         part = target + ".part"
-        with open(source, "rb") as file, open(part, "wb", opener=_private) as copy:
+        with open(source, "rb") as file, open(part, "wb", opener=private) as copy:
             shutil.copyfileobj(file, copy, 1 << 20)
             copy.flush()
             os.fsync(copy.fileno())
             written += copy.tell()
         os.rename(part, target)
-    _flush(payload)
-    _flush(to)
+    flush(payload)
+    flush(to)
     return written
 
 
@@ -164,7 +165,7 @@ def restore(source: str, path: str, force: bool) -> str | None:
     except OSError as error:
         raise _trouble(path, error) from error
     finally:
-        _unlink(new)
+        unlink(new)
         turnstile.close()
 
 
@@ -197,7 +198,7 @@ def _replace(path: str, new: str) -> str | None:
     if os.path.exists(path):
         kept = path + ".replaced"
         for end in ("", "-wal", "-shm"):
-            _unlink(kept + end)
+            unlink(kept + end)
         # What only the log holds goes into the file; of a damaged one both are kept as they are.
         try:
             with closing(sqlite3.connect(path, timeout=5.0, isolation_level=None)) as old:
@@ -209,7 +210,7 @@ def _replace(path: str, new: str) -> str | None:
         if os.path.exists(path + end):
             os.rename(path + end, f"{kept or path + '.replaced'}{end}")
     os.replace(new, path)
-    _flush(os.path.dirname(path))
+    flush(os.path.dirname(path))
     return kept
 
 
@@ -221,22 +222,3 @@ def _trouble(path: str, error: OSError) -> StoreError:
     kind = StoreFull if error.errno in (ENOSPC, EDQUOT) else StoreError
     what = f" ({error.filename})" if error.filename else ""
     return kind(f"cannot write {path}: {error.strerror}{what}; nothing half-done remains")
-
-
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)
-
-
-def _unlink(path: str) -> None:
-    try:
-        os.unlink(path)
-    except OSError:
-        pass
-
-
-def _flush(path: str) -> None:
-    fd = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)

@@ -12,6 +12,7 @@ import socket
 import time
 
 from ..errors import StoreError
+from .files import unlink
 from .forks import forget_in_forks
 
 _numbers = itertools.count()
@@ -101,7 +102,7 @@ class Bells:
             except OSError:
                 pass  # somebody else's; the listener's own timer is the net
         for path in stale:
-            _unlink(path)
+            unlink(path)
         if stale:
             self._seen_ns = -1
 
@@ -132,10 +133,3 @@ class Bells:
         settled = time.time_ns() - changed_ns > _SETTLED_NS
         self._seen_ns = changed_ns if settled else -1
         return found
-
-
-def _unlink(path: str) -> None:
-    try:
-        os.unlink(path)
-    except OSError:
-        pass

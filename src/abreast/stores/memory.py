@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from ..domain import decide, graph
-from ..domain.limits import Usage, blocked_on, cost_of
+from ..domain.limits import Usage, blocked_on
 from ..domain.model import OK, Attempt, Change, Progress, Run
-from ..domain.states import BLOCKED, COMPLETED, ENDED, PENDING, RUNNING, Reason, State
-from ..errors import Busy
+from ..domain.states import BLOCKED, COMPLETED, ENDED, PENDING, RUNNING
 from .lines import Lane
-from .memory_unique import Meeting
+from .memory_apply import Applying
 
 
-class MemoryStore(Meeting):
+class MemoryStore(Applying):
     """Runs of one process. Not thread-safe: the engine attends it with its lock held.
 
     Parameters
@@ -65,14 +64,14 @@ class MemoryStore(Meeting):
                         # its old entry is passed over once this one is used
                         self._lanes.push(run)
         if special:
-            self._prepare(runs)
+            self.prepare(runs)
         alone = len(runs) == 1
         for run in runs:
             if run.after and (special or self._joined):
                 graph.follow_joined(run)
             state = decide.first_state(run, now)
             if special and run.extra is not None:
-                if self._is_taken(run, state, now, changes, alone):
+                if self.is_taken(run, state, now, changes, alone):
                     continue
                 state = decide.first_state(run, now)  # a parent may have given way to it
             if run.id > self._last_id:
@@ -87,40 +86,27 @@ class MemoryStore(Meeting):
                 self._join(run, now)
                 if self.telling:
                     changes.append(decide.admit(run, state, now))
+            elif state is BLOCKED:
+                self._link(run)
             else:
                 self._enter_first(run, state, now, changes, alone)
             if special:
                 self._watch_wall(run)
         if special:
-            self._end_empty_flows(runs, now, changes)
+            self.end_empty_flows(runs, now, changes)
         if self._ending:
-            self._end_flows(now, changes)
+            self.end_flows(now, changes)
         return changes
 
-    def _begun(self) -> list[Change]:
-        """The changes of a verb begin with those that nobody has heard of yet."""
-        changes, self.aside = self.aside, []
-        return changes
-
-    def _enter_first(
-        self, run: Run, state: State, now: float, changes: list[Change], alone: bool
-    ) -> None:
-        if state is BLOCKED:
-            for parent in run.after:
-                if parent.state not in ENDED:
-                    if parent.children is None:
-                        parent.children = [run]
-                    else:
-                        parent.children.append(run)
-            return
-        moved: list[Run] = []
-        try:
-            self._enter(decide.admit(run, state, now), now, moved, changes, refuse=alone)
-        except Busy:
-            self._drop(run)
-            raise
-        moved.append(run)
-        self._follow(moved, now, changes)
+    @staticmethod
+    def _link(run: Run) -> None:
+        """Let those a run waits for know of it."""
+        for parent in run.after:
+            if parent.state not in ENDED:
+                if parent.children is None:
+                    parent.children = [run]
+                else:
+                    parent.children.append(run)
 
     def claim(
         self, executors: tuple[str, ...], slots: int, now: float, like: Run | None = None
@@ -139,7 +125,7 @@ class MemoryStore(Meeting):
             if run.task.rated:
                 self._arm_returns(run, now)
             if run.extra is not None:
-                self._child_started(run, now)
+                self.child_started(run, now)
                 self._look_ahead()
         self.running += len(runs)
         return runs
@@ -172,7 +158,7 @@ class MemoryStore(Meeting):
         for attempt in attempts:
             run = attempt.run
             jitter = 0.0 if attempt.outcome is OK else self._jitter()
-            if not self._apply(decide.settle(run, attempt, now, jitter), changes):
+            if not self.apply(decide.settle(run, attempt, now, jitter), changes):
                 continue
             if attempt.started is not None:
                 run.started = attempt.started
@@ -185,25 +171,18 @@ class MemoryStore(Meeting):
                 for usage in grown:
                     self._lanes.wake(usage)
             if run.state is not COMPLETED:
-                self._follow([run], now, changes)
+                self.follow([run], now, changes)
             elif run.children is not None:
                 moved: list[Run] = []
                 self._release(run, now, moved, changes)
                 if moved:
-                    self._follow(moved, now, changes)
+                    self.follow(moved, now, changes)
         if self._ending:
-            self._end_flows(now, changes)
+            self.end_flows(now, changes)
 
     def returned(self, attempt: Attempt) -> None:
         """An abandoned thread has returned at last: only its units are of interest."""
         self._lanes.give_back(attempt.run)
-
-    def cancel(self, runs: Iterable[Run], reason: Reason, now: float) -> list[Change]:
-        """End runs that have not started; flag running ones and list them in ``to_stop``."""
-        changes = self._begun()
-        self._cancel(runs, reason, now, changes)
-        self._end_flows(now, changes)
-        return changes
 
     def due(self, now: float) -> list[Change]:
         """Carry out what was to happen by now: units of rates return, runs that are too late end,
@@ -212,37 +191,11 @@ class MemoryStore(Meeting):
         while (entry := self._returns.pop(now)) is not None:
             self._return(entry)
         while (run := self._walls.pop(now)) is not None:
-            change = decide.too_late(run, now)
-            if change is not None and self._apply(change, changes):
-                self._follow([run], now, changes)
+            self._end_late(run, now, changes)
         while (run := self._starts.pop(now)) is not None:
-            change = decide.due(run, now)
-            if change is not None:
-                moved: list[Run] = []
-                if run.attempt == 0:
-                    self._enter(change, now, moved, changes)
-                else:
-                    self._apply(change, changes)
-                run.ready = now
-                self._follow([*moved, run], now, changes)
-        self._end_flows(now, changes)
+            self._start_due(run, now, changes)
+        self.end_flows(now, changes)
         self._look_ahead()
-        return changes
-
-    def end_stuck(self, abandoned: Iterable[Run], now: float) -> list[Change]:
-        """End pending runs whose limit is held by abandoned threads only."""
-        changes = self._begun()
-        gone = list(abandoned)
-        for usage in self._lanes.usages():
-            holders = [run for run in gone if cost_of(run, usage)]
-            if not holders or sum(cost_of(run, usage) for run in holders) < usage.held:
-                continue
-            for run in self._lanes.waiting_for(usage):
-                if run.state is not PENDING:  # what was ended before it has ended it, too
-                    continue
-                self._apply(decide.stuck(run, usage.key, holders[0], now), changes)
-                self._follow([run], now, changes)
-        self._end_flows(now, changes)
         return changes
 
     def held_by(self, run: Run) -> Usage | None:

@@ -15,6 +15,7 @@ from importlib import resources
 from typing import NamedTuple
 
 from ..errors import SchemaTooNew, StoreError
+from .files import flush
 
 APPLICATION_ID = 0x61627273  # "abrs"
 
@@ -115,12 +116,12 @@ def back_up(connection: sqlite3.Connection, target: str) -> None:
             copy.execute("PRAGMA journal_mode=DELETE")  # one file that needs no other
         finally:
             copy.close()
-        _flush(part)
+        flush(part)
         os.replace(part, target)
     except BaseException:
         _remove(part)
         raise
-    _flush(os.path.dirname(os.path.abspath(target)))
+    flush(os.path.dirname(os.path.abspath(target)))
 
 
 def _remove(path: str) -> None:
@@ -129,11 +130,3 @@ def _remove(path: str) -> None:
             os.unlink(path + end)
         except FileNotFoundError:
             pass
-
-
-def _flush(path: str) -> None:
-    fd = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)

@@ -231,10 +231,7 @@ class SqlStore(SqlSubmitting):
     def cancel(self, runs: Iterable[Run], reason: Reason, now: float) -> list[Change]:
         """End runs that have not started; flag running ones and list them in ``to_stop``."""
         self.open(True)
-        changes = self._begun()
-        self.cancel_all(self.rows.current(runs), reason, now, changes)
-        self.end_flows(now, changes)
-        return changes
+        return super().cancel(self.rows.current(runs), reason, now)
 
     def due(self, now: float) -> list[Change]:
         """Carry out what was to happen by now: units of rates return, runs that are too late end,
@@ -242,22 +239,11 @@ class SqlStore(SqlSubmitting):
         self.open(True)
         changes = self._begun()
         self.claims.return_units(now)
-        while (run := self._next_due("wall IS NOT NULL AND state<3 AND wall", now)) is not None:
-            change = decide.too_late(run, now)
-            if change is None or not self.apply(change, changes):
-                break
-            self.follow([run], now, changes)
-        while (run := self._next_due("state=1 AND due", now)) is not None:
-            change = decide.due(run, now)
-            if change is None:
-                break
-            moved: list[Run] = []
-            if run.attempt == 0:
-                self._enter(change, now, moved, changes)
-            else:
-                self.apply(change, changes)
-            run.ready = now
-            self.follow([*moved, run], now, changes)
+        late, due = "wall IS NOT NULL AND state<3 AND wall", "state=1 AND due"
+        while (run := self._next_due(late, now)) and self._end_late(run, now, changes):
+            pass
+        while (run := self._next_due(due, now)) and self._start_due(run, now, changes):
+            pass
         self.go_on_releasing(now, changes)
         self.end_flows(now, changes)
         self._look_ahead()
@@ -298,13 +284,7 @@ class SqlStore(SqlSubmitting):
     def end_stuck(self, abandoned: Iterable[Run], now: float) -> list[Change]:
         """End pending runs whose limit is held by abandoned threads only."""
         self.open(True)
-        changes = self._begun()
-        for run, usage, holder in self.claims.stuck(list(abandoned)):
-            if run.state is PENDING:  # what was ended before it may have ended it, too
-                self.apply(decide.stuck(run, usage.key, holder, now), changes)
-                self.follow([run], now, changes)
-        self.end_flows(now, changes)
-        return changes
+        return super().end_stuck(abandoned, now)
 
     # -- looking ----------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""How an SQL store carries out what the rules decide: changes, and what follows from them."""
+"""How an SQL store writes: changes into rows, and what has to be read for those that follow."""
 
 from __future__ import annotations
 
@@ -6,21 +6,15 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from math import inf
 from typing import Any
 
-from ..domain import decide, flows
-from ..domain.keys import Template
-from ..domain.model import Attempt, Change, Extra, Flow, PastAttempt, Progress, Run, Task
-from ..domain.states import (
-    ENDED,
-    FAILED,
-    PENDING,
-    RUNNING,
-    SCHEDULED,
-    Reason,
-)
+from ..domain import decide, flows, unique
+from ..domain.limits import Claim, Then, Usage
+from ..domain.model import Attempt, Change, Extra, Flow, Progress, Run, Task
+from ..domain.states import ENDED, PENDING, RUNNING, SCHEDULED
 from .database import Database
+from .meeting import Meeting
 from .sql_claims import Claims
-from .sql_door import Door
 from .sql_epoch import Epoch
+from .sql_known import SqlKey, SqlLane
 from .sql_lanes import SqlLanes
 from .sql_records import Values
 from .sql_rows import Rows
@@ -29,7 +23,7 @@ from .sql_workers import Workers
 _PAGE = 500  # children released in one turn
 
 
-class SqlApplying:
+class SqlApplying(Meeting):
     """The part of an SQL store that moves runs from state to state."""
 
     def __init__(
@@ -40,32 +34,24 @@ class SqlApplying:
         task_of: Callable[[str, Mapping[str, Any] | None], Task | None],
         keep: bool = False,
     ) -> None:
+        super().__init__(jitter)
         self.db = db
         self.rows = Rows(db, values, task_of, keep)
         self.lanes = self.rows.lanes = SqlLanes(self.rows)
-        self.door = Door(self)
         self.claims = Claims(self)
         self.workers_here = Workers(self)
         self.epoch = Epoch(self)
         self.worker: int | None = None  # who claims here
         self.log_folder: str | None = None
-        self.unfinished = 0  # runs this process has submitted or started that have not ended
-        self.running = 0
         self._next_at = inf
-        self.telling = False
-        self.to_stop: list[Run] = []
-        self.aside: list[Change] = []  # changes that a claim brought about, told with the next
         self.on_the_way: set[int] = set()  # pending runs that do not stand in their line yet
         self.work = False  # something may start that could not before this turn
         self.ends = False  # something has ended in this turn
         self._again: list[Run] = []  # claims to be given up, because that was undone
-        self._jitter = jitter
         self._ahead = True  # whether next_at has to be looked up
         self._edges: list[tuple[int, int, bool]] = []
         self._linked: bool | None = None  # whether there are edges at all; None: to be read
         self._progress: dict[int, tuple[int, Progress]] = {}
-        self._ending: list[Flow] = []  # those whose last child has ended
-        self._templates: dict[Task, Template] = {}  # of the keys of Unique
 
     next_at: float
 
@@ -133,11 +119,8 @@ class SqlApplying:
         self.rows.touch_flow(flow)
 
     def _remember(self, change: Change) -> None:
+        super()._remember(change)
         run = change.run
-        assert run.started is not None
-        if run.history is None:
-            run.history = []
-        run.history.append(PastAttempt(run.started, change.at, change.reason, change.error))
         error = change.error and self.rows.values.error_to_row(change.error, change.trace)
         extra = run.extra
         self.db.execute(
@@ -146,48 +129,6 @@ class SqlApplying:
             (run.id, run.attempt, run.started, change.at, change.reason, error,
              extra and extra.worker, extra and extra.pid),
         )  # fmt: skip
-
-    def cancel_all(
-        self, runs: Iterable[Run], reason: Reason, now: float, changes: list[Change]
-    ) -> None:
-        """End runs that have not started; flag running ones."""
-        ended = []
-        wanted = list(runs)
-        for run in wanted:  # grows while it is read
-            flow = flows.of(run)
-            if flow is not None:  # its children go, and it with the last of them
-                if run.state not in ENDED and run.asked is None:
-                    run.asked = reason
-                    self.rows.touch(run)
-                    wanted += self.claims.unended(flow)
-                continue
-            change = decide.cancel(run, reason, now)
-            if change is not None:
-                self.apply(change, changes)
-                ended.append(run)
-            elif run.state is RUNNING and run.asked is None:
-                run.asked = reason
-                self.claims.ask(run)
-        # Only now: what was cancelled together carries the same reason, whatever came after what.
-        self.follow(ended, now, changes)
-
-    def follow(self, runs: list[Run], now: float, changes: list[Change]) -> None:
-        """Carry out what follows from the states these runs have just reached."""
-        while runs:
-            run = runs.pop()
-            state = run.state
-            if state is PENDING:
-                self._join(run, now)
-            elif state is SCHEDULED:
-                assert run.due is not None
-                self.next_at = min(self.next_at, run.due)
-            elif state in ENDED:
-                self._release(run, now, runs, changes)
-                flow = run.flow
-                if state is FAILED and flow is not None and flow.fail_fast:
-                    flow.failed = True
-                    self.rows.touch_flow(flow)
-                    self.cancel_all(self.claims.unended(flow), Reason.FAIL_FAST, now, changes)
 
     # -- runs that come after ---------------------------------------------------------------
 
@@ -251,20 +192,6 @@ class SqlApplying:
             self._release(self.rows.one(row[0]), now, moved, changes, row[1])
             self.follow(moved, now, changes)
 
-    def _enter(
-        self,
-        change: Change,
-        now: float,
-        moved: list[Run],
-        changes: list[Change],
-        refuse: bool = False,
-    ) -> bool:
-        """Apply the change that makes a run pending for the first time, if its limits allow."""
-        run = change.run
-        if change.target is PENDING and run.task.keyed and (run.task.bounded or run.lane is None):
-            change = self.door.judge(change, now, moved, changes, refuse)
-        return self.apply(change, changes)
-
     def _join(self, run: Run, now: float) -> None:
         """Put a pending run into the line in which it waits for a slot and its limits."""
         self.on_the_way.discard(run.id)
@@ -272,47 +199,116 @@ class SqlApplying:
             run.ready = now
         if run.lane is None:
             run.lane = self.lanes.lane_of(run)
+        self._line_up(run)
+        self.work = True
+
+    def _line_up(self, run: Run) -> None:
         if run.lane.fair:
             self.lanes.give_turn(run)
         self.rows.touch(run)
         self.lanes.push(run)
-        self.work = True
 
-    # -- flows as runs ----------------------------------------------------------------------
-
-    def child_started(self, run: Run, now: float) -> None:
-        """Let the flows above a run that has just started know."""
-        child: Run | None = run
-        while child is not None:
-            flow = flows.above(child)
-            child = None if flow is None else self._begin_flow(flow, child, now, self.aside)
-
-    def _begin_flow(
-        self, flow: Flow, child: Run | None, now: float, changes: list[Change]
-    ) -> Run | None:
-        """Make the record of a flow running; return it if it has just become so."""
-        self.rows.touch_flow(flow)
-        change = flows.started(flow, child, now)
-        if change is None:
-            return None
-        run = change.run
-        run.state, run.attempt, run.started = RUNNING, change.attempt, now
+    def _leave(self, run: Run, lane: SqlLane) -> None:
         self.rows.touch(run)
-        changes.append(change)
-        return run
+        self.lanes.left(run, lane)
 
-    def end_flows(self, now: float, changes: list[Change]) -> None:
-        """End the records of flows whose last child has ended, and carry out what follows."""
-        while self._ending:
-            flow = self._ending.pop(0)
-            assert flow.run is not None
-            cancelled = 0
-            if flow.bad == flow.total:
-                self.flush()
-                row = self.db.execute(
-                    "SELECT count(*) FROM runs WHERE flow=? AND state=6", (flow.run.id,)
-                ).fetchone()
-                cancelled = row[0]
-            change = flows.ended(flow, cancelled, now)
-            if change is not None and self.apply(change, changes):
-                self.follow([change.run], now, changes)
+    def _lane_of(self, run: Run) -> SqlLane:
+        return self.lanes.lane_of(run)
+
+    def _at_the_door(self, run: Run) -> Sequence[tuple[Claim, Usage]]:
+        pairs = self.lanes.pairs(run.lane)
+        for claim, key in pairs:
+            if claim.then is not Then.WAIT:
+                self._look(key)
+        return pairs
+
+    def _look(self, key: SqlKey) -> None:
+        """Read who holds a key and who waits in its lanes."""
+        self.flush()
+        lanes = "lane IN (SELECT lane FROM lane_keys WHERE key=?)"
+        line = self.rows.select(f"{lanes} AND state=2 ORDER BY ready, id", (key.id,))
+        key.line = dict.fromkeys(run for run in line if run.id not in self.on_the_way)
+        held = f"{lanes} AND state=3"
+        if key.per is not None:
+            held = "id IN (SELECT run FROM units WHERE key=?)"
+        holders = self.rows.select(f"{held} ORDER BY started, id", (key.id,))
+        key.holders = dict.fromkeys(holders, 0.0)
+
+    def _stuck(self, abandoned: list[Run]) -> Iterable[tuple[Run, Usage, Run]]:
+        return self.claims.stuck(abandoned)
+
+    # -- new runs and known ones --------------------------------------------------------------
+
+    def keep(self, run: Run) -> None:
+        """Note that a run is one of the store's."""
+        self.unfinished += 1
+        self.rows.insert(run)
+        if run.flow is not None and self.rows.keep:
+            run.flow.runs.append(run)
+        if run.after:
+            soft = run.extra.soft if run.extra is not None else ()
+            self._edges += [(parent.id, run.id, parent in soft) for parent in run.after]
+            self._linked = True
+
+    def drop(self, run: Run) -> None:
+        """Forget a new run that was refused at the door."""
+        self.unfinished -= 1
+        self.rows.withdraw(run)
+        self._edges = [edge for edge in self._edges if edge[1] != run.id]
+        self.db.execute("DELETE FROM edges WHERE child=?", (run.id,))
+        if run.flow is not None and self.rows.keep:
+            run.flow.runs.remove(run)
+        if run.extra is not None and run.extra.unique is not None:
+            self.db.execute("DELETE FROM uniques WHERE run=?", (run.id,))
+        self._uncount(run)
+
+    def _uncount(self, run: Run) -> None:
+        self.rows.known.pop(run.id, None)
+        super()._uncount(run)
+
+    def _known_as(self, key: str) -> Run | None:
+        row = self.db.execute("SELECT run FROM uniques WHERE name=?", (key,)).fetchone()
+        found = [] if row is None else self.rows.get([row[0]])
+        return found[0] if found else None
+
+    def _know_as(self, key: str, run: Run) -> None:
+        assert run.task.unique is not None
+        self.db.execute(
+            "INSERT OR REPLACE INTO uniques (name, run, until) VALUES (?,?,?)",
+            (key, run.id, unique.known_until(run.task.unique, run)),
+        )
+
+    def _schedule(self, run: Run) -> None:
+        assert run.due is not None
+        self.next_at = min(self.next_at, run.due)
+
+    def _rescheduled(self, run: Run) -> None:
+        self._ahead = True
+
+    # -- rows ---------------------------------------------------------------------------------
+
+    def _touch(self, run: Run) -> None:
+        self.rows.touch(run)
+
+    def _touch_call(self, run: Run) -> None:
+        self.rows.touch_call(run)
+
+    def _touch_flow(self, flow: Flow) -> None:
+        self.rows.touch_flow(flow)
+
+    def _ask(self, run: Run) -> None:
+        self.claims.ask(run)
+
+    def _unended(self, flow: Flow) -> list[Run]:
+        if flow.run is None:
+            return flow.unended()
+        self.flush()
+        return self.rows.select("flow=? AND state<4 ORDER BY id", (flow.run.id,))
+
+    def _cancelled_in(self, flow: Flow) -> int:
+        assert flow.run is not None
+        self.flush()
+        found: tuple[int] = self.db.execute(
+            "SELECT count(*) FROM runs WHERE flow=? AND state=6", (flow.run.id,)
+        ).fetchone()
+        return found[0]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ..domain.adaptive import units
 from ..domain.decide import rank
 from ..domain.limits import Usage, blocked_on
-from ..domain.model import Attempt, Extra, Flow, Run, Task
+from ..domain.model import Attempt, Extra, Run, Task
 from ..domain.states import PENDING, RUNNING, Reason
 from .sql_records import COLUMNS
 
@@ -348,17 +348,6 @@ class Claims:
                 store.to_stop.append(run)
 
     # -- looking ----------------------------------------------------------------------------
-
-    def unended(self, flow: Flow) -> list[Run]:
-        """The runs of a flow that have not ended."""
-        store = self._store
-        if flow.run is None:
-            return flow.unended()
-        store.flush()
-        rows = store.db.execute(
-            f"SELECT {COLUMNS} FROM runs WHERE flow=? AND state<4 ORDER BY id", (flow.run.id,)
-        ).fetchall()
-        return [store.rows.take_in(row) for row in rows]
 
     def held_by(self, run: Run) -> SqlKey | None:
         """The key that keeps a pending run from starting, or None."""

@@ -3,34 +3,26 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+from functools import cached_property
 
 from ..domain import decide, graph
-from ..domain.model import Change, Run, Task
-from ..domain.states import BLOCKED, NOT_STARTED, PENDING, State
-from ..errors import Busy, UnknownRun
-from .database import Database
+from ..domain.model import Change, Run
+from ..domain.states import BLOCKED, NOT_STARTED, PENDING
+from ..errors import UnknownRun
+from .sql_apply import SqlApplying
 from .sql_arrivals import Arrivals
-from .sql_records import Values
-from .sql_unique import SqlMeeting
 
 
-class SqlSubmitting(SqlMeeting):
+class SqlSubmitting(SqlApplying):
     """The part of an SQL store that takes in new runs."""
 
     _next_id = 0  # 0: to be read
 
-    def __init__(
-        self,
-        db: Database,
-        jitter: Callable[[], float],
-        values: Values,
-        task_of: Callable[[str, Mapping[str, Any] | None], Task | None],
-        keep: bool = False,
-    ) -> None:
-        super().__init__(db, jitter, values, task_of, keep)
-        self.arrivals = Arrivals(self)
+    @cached_property
+    def arrivals(self) -> Arrivals:
+        """The door for runs that come with a caller's transaction."""
+        return Arrivals(self)
 
     def submit(self, runs: Sequence[Run], now: float) -> list[Change]:
         """Take in new runs, parents before children where both are new.
@@ -55,11 +47,6 @@ class SqlSubmitting(SqlMeeting):
         if self._ending:
             self.end_flows(now, changes)
         self.work = True
-        return changes
-
-    def _begun(self) -> list[Change]:
-        """The changes of a verb begin with those that nobody has heard of yet."""
-        changes, self.aside = self.aside, []
         return changes
 
     def _look_over(self, runs: Sequence[Run], alone: bool) -> tuple[bool, bool]:
@@ -127,23 +114,10 @@ class SqlSubmitting(SqlMeeting):
                 changes.append(decide.admit(run, state, now))
         else:
             self.keep(run)
-            self._enter_first(run, state, now, changes, alone)
+            if state is not BLOCKED:
+                self._enter_first(run, state, now, changes, alone)
         if run.extra is not None:
             self._ahead = True  # it may have walls
-
-    def _enter_first(
-        self, run: Run, state: State, now: float, changes: list[Change], alone: bool
-    ) -> None:
-        if state is BLOCKED:
-            return
-        moved: list[Run] = []
-        try:
-            self._enter(decide.admit(run, state, now), now, moved, changes, refuse=alone)
-        except Busy:
-            self.drop(run)
-            raise
-        moved.append(run)
-        self.follow(moved, now, changes)
 
     def _measure(self, runs: Sequence[Run]) -> None:
         """Give every run its longest remaining path, and those it comes after."""

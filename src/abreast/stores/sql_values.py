@@ -14,6 +14,7 @@ from typing import Any
 from .. import errors, values
 from ..domain.model import Run
 from ..errors import NotStorable, RemoteError
+from .files import flush, private, unlink
 
 LARGE = 64 * 1024  # bytes; more goes to a file
 LARGEST = 64 * 1024 * 1024  # bytes of one value
@@ -42,7 +43,7 @@ class JsonValues:
         """They are not, and will be written anew."""
         written, self._written = self._written, []
         for path in written:
-            _unlink(path)
+            unlink(path)
 
     def call_to_row(self, run: Run) -> bytes | None:
         """The arguments of a run as bytes."""
@@ -117,13 +118,13 @@ class JsonValues:
         try:
             os.makedirs(self.folder, mode=0o700, exist_ok=True)
             self._written.append(path)
-            with open(path, "xb", opener=_private) as file:
+            with open(path, "xb", opener=private) as file:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
-            _flush(self.folder)
+            flush(self.folder)
         except OSError as error:
-            _unlink(path)
+            unlink(path)
             raise errors.StoreFull(f"cannot write {what} to {path}: {error.strerror}") from error
         return values.dumps({_FILE: name, "bytes": len(data)})
 
@@ -139,25 +140,6 @@ class JsonValues:
                 f"a large value of the store is missing: {path} ({error.strerror}); restore the "
                 "folder beside the database together with it"
             ) from error
-
-
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)
-
-
-def _unlink(path: str) -> None:
-    try:
-        os.unlink(path)
-    except OSError:
-        pass  # it was never made
-
-
-def _flush(folder: str) -> None:
-    fd = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
 
 
 def _with_runs(value: Any, find: Callable[[int], Run]) -> Any:

@@ -9,7 +9,7 @@ from types import ModuleType
 from typing import Any
 
 from ...errors import AbreastError
-from ..discovery import import_file, module_name
+from ..discovery import import_file, module_name, near_file
 from ..tasks import TaskFunction
 from .exits import Refused
 
@@ -35,7 +35,7 @@ def load(path: str) -> ModuleType:
     if os.path.isdir(full):
         raise Refused(f"{path!r} is a folder; give a Python file with @task functions")
     if not os.path.isfile(full):
-        raise Refused(f"there is no file {path!r}{_near(full)}")
+        raise Refused(f"there is no file {path!r}{near_file(full)}")
     try:
         return import_file(full, module_name(full))
     except SyntaxError as error:
@@ -123,14 +123,3 @@ def _blame(error: BaseException, full: str) -> str:
     frame = own[-1]
     line = f"\n    {frame.line}" if frame.line else ""
     return f"{_where(frame.filename, frame.lineno)}: {text}{line}"
-
-
-def _near(full: str) -> str:
-    import difflib
-
-    try:
-        names = [name for name in os.listdir(os.path.dirname(full)) if name.endswith(".py")]
-    except OSError:
-        return ""
-    found = difflib.get_close_matches(os.path.basename(full), names, n=1)
-    return f"; did you mean {found[0]!r}?" if found else ""

@@ -7,6 +7,7 @@ import sys
 import threading
 from typing import IO, TYPE_CHECKING
 
+from ..run_logs import start_of_tail
 from .described import SCHEMA, ending, outcome_line
 from .exits import OK, quietly
 from .found import find_run, opened
@@ -56,7 +57,8 @@ def _document(run: StoredRun, tail: int | None) -> None:
     file = _open(path)
     if file is not None:
         with file:
-            _go_to_tail(file, tail)
+            if tail is not None:
+                file.seek(start_of_tail(file, tail))
             text = file.read().decode("utf-8", "replace")
     document({"schema": SCHEMA, "id": run.id, "path": path, "text": text})
 
@@ -67,7 +69,8 @@ def _print(run: StoredRun, tail: int | None) -> None:
         note(f"Run {run.id} has printed nothing; it is {ending(run)}.")
         return
     with file:
-        _go_to_tail(file, tail)
+        if tail is not None:
+            file.seek(start_of_tail(file, tail))
         _copy(file)
 
 
@@ -81,8 +84,8 @@ def _follow(run: StoredRun, tail: int | None) -> None:
             over = ended.is_set()  # before reading: what was written until then is read below
             if file is None:
                 file = _open(log_path(run))
-                if file is not None:
-                    _go_to_tail(file, tail)
+                if file is not None and tail is not None:
+                    file.seek(start_of_tail(file, tail))
             if file is not None:
                 _copy(file)
             if over:
@@ -111,27 +114,3 @@ def _copy(file: IO[bytes]) -> None:
     while data := file.read(_PIECE):
         out.write(data)
     out.flush()
-
-
-def _go_to_tail(file: IO[bytes], lines: int | None) -> None:
-    """Go to where the last so many lines begin; reads from the end, whatever the size."""
-    if lines is None:
-        return
-    end = position = file.seek(0, os.SEEK_END)
-    missing = lines
-    while position > 0 and missing >= 0:
-        size = min(_PIECE, position)
-        position = file.seek(position - size)
-        data = file.read(size)
-        at = size
-        if position + size == end and data.endswith(b"\n"):
-            at -= 1  # the end of the last line begins no further one
-        if lines == 0:
-            file.seek(end)
-            return
-        while missing > 0 and (at := data.rfind(b"\n", 0, at)) >= 0:
-            missing -= 1
-        if missing == 0:
-            file.seek(position + at + 1)
-            return
-    file.seek(0)

@@ -13,6 +13,7 @@ from fastapi import APIRouter, Header, Query
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 
 from ..run_json import summary
+from ..run_logs import start_of_tail
 from .ending import Ending
 from .problems import Problem
 from .query import MOST, wrong
@@ -156,22 +157,7 @@ def _tail_of(run: StoredRun, lines: int) -> int:
     if file is None:
         return 0
     with file:
-        end = position = file.seek(0, os.SEEK_END)
-        if lines == 0:
-            return end
-        missing = lines
-        while position > max(0, end - _LONGEST_TAIL):
-            size = min(_PIECE, position)
-            position = file.seek(position - size)
-            data = file.read(size)
-            at = size
-            if position + size == end and data.endswith(b"\n"):
-                at -= 1  # the end of the last line begins no further one
-            while missing and (at := data.rfind(b"\n", 0, at)) >= 0:
-                missing -= 1
-            if not missing:
-                return position + at + 1
-        return position
+        return start_of_tail(file, lines, _LONGEST_TAIL)
 
 
 # -- following --------------------------------------------------------------------------------
