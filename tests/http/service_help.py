@@ -92,6 +92,7 @@ class Service:
     def close(self) -> None:
         if self._api is not None:
             self.loop.call_soon_threadsafe(self._api.hub.close)
+            self._api.guard.close()
         self.loop.call_soon_threadsafe(self.loop.stop)
         self._thread.join(30)
 

@@ -25,9 +25,9 @@ _PLAIN = str.maketrans(
      _NOW: "|", _FAILED: "x", "■": "%", "▶": ">", "↻": "~"}
 )  # fmt: skip
 SIGNS = (
-    (_RUN, "runs"), (_TRIED, "earlier attempt"), (_WAIT, "waits"), (_POINT, "no run"),
-    (_FAILED, "failed"), ("■", "cancelled"), ("▶", "running"), ("↻", "tried again"),
-    (_COMING, "to come"),
+    (_RUN, "run"), (_NEXT, "the next run"), (_TRIED, "earlier attempt"), (_WAIT, "waits"),
+    (_POINT, "no run"), (_FAILED, "failed"), ("■", "cancelled"), ("▶", "running"),
+    ("↻", "tried again"), (_COMING, "to come"),
 )  # fmt: skip
 _DAY_S = 86400
 _STEPS = (

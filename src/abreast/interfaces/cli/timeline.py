@@ -6,7 +6,7 @@ import re
 import shutil
 import time
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from ..app import App
 
 _MOST = 20_000  # runs
+_LATEST = 253_000_000_000.0  # seconds since 1970; some thousand years from now
 _ON_A_PIPE = 100  # columns
 _MOST_ROWS = 12  # of a lane
 _POINTS = 20  # instants that are told below the picture
@@ -87,24 +88,29 @@ def moment(text: str, option: str, now: float) -> float:
     """Read a point in time: ``1h`` or ``-1h`` (so long ago), ``+10m``, ``18:00`` (the last time it
     was that late), a date with or without time on the clock of this machine, ``now``."""
     said = text.strip()
-    if said == "now":
-        return now
     try:
         if re.fullmatch(r"\d\d?:\d\d(:\d\d)?", said):
-            today = datetime.fromtimestamp(now)
-            parts = [int(part) for part in said.split(":")]
-            found = today.replace(hour=parts[0], minute=parts[1], second=sum(parts[2:]),
-                                  microsecond=0).timestamp()  # fmt: skip
-            return found if found <= now else found - 86400
-        if re.match(r"\d{4}-\d\d-\d\d", said):
-            return datetime.fromisoformat(said).timestamp()
-        away = seconds(said.lstrip("+-"), option)
-    except (ValueError, OverflowError, OSError):  # a UsageError is a ValueError
-        raise Refused(
-            f"{option} {text!r} is no time; write for example 1h (so long ago), +10m, 18:00, "
-            "2026-12-24, 2026-12-24T18:00, 2026-12-24T18:00+01:00 or now"
-        ) from None
-    return now + away if said.startswith("+") else now - away
+            found = _late(said, datetime.fromtimestamp(now))
+        elif re.match(r"\d{4}-\d\d-\d\d", said):
+            found = datetime.fromisoformat(said).timestamp()
+        else:
+            away = 0.0 if said == "now" else seconds(said.lstrip("+-"), option)
+            found = now + away if said.startswith("+") else now - away
+        if 0 <= found < _LATEST:
+            return found
+    except (ValueError, OverflowError):  # a UsageError is a ValueError
+        pass
+    raise Refused(
+        f"{option} {text!r} is no time; write for example 1h (so long ago), +10m, 18:00, "
+        "2026-12-24, 2026-12-24T18:00, 2026-12-24T18:00+01:00 or now"
+    )
+
+
+def _late(text: str, now: datetime) -> float:
+    """The last time it was that late."""
+    hour, minute, *rest = (int(part) for part in text.split(":"))
+    found = now.replace(hour=hour, minute=minute, second=sum(rest), microsecond=0)
+    return (found if found <= now else found - timedelta(days=1)).timestamp()
 
 
 class Shown:

@@ -69,6 +69,7 @@ def make_app(service: Service) -> Api:
     every answer its headers. Nothing of it needs a lifespan.
     """
     api = make_routes(service)
+    api.openapi()  # takes a while, and the first request that has a query would wait for it
     settings = service.settings
     older = ("/health",) if getattr(settings.server, "compat", False) else ()
     guard = Guard(api, service.access, settings, open_paths=(*OPEN, *older))

@@ -232,6 +232,7 @@ export class LogView {
       this.#goal = { byte: Math.max(0, Math.min(byte, this.#file.size - 1)), offset: 0, at };
     }
     this.#fill();
+    if (at < screen || this.#height - at < 2 * screen) this.#settle(); // there may be more beyond
   }
 
   #key(event) {
@@ -294,7 +295,7 @@ export class LogView {
     const goal = this.#goal;
     if (goal) {
       const start = file.rowAt(goal.byte);
-      if (start === null) return [goal.byte - NEAR, goal.byte + NEAR];
+      if (start === null || !file.row(start)) return [goal.byte - NEAR, goal.byte + NEAR];
       this.#goal = null;
       this.#estimate();
       const y = goal.at ?? this.#ideal(start);

@@ -5,6 +5,9 @@ import { h, icon, said, toast, unique } from "./dom.js";
 import { paced } from "./runlist.js";
 import { ago, both, moment, seconds, span, viewerZone } from "./time.js";
 
+/** get(path, params) that ends when the page is left. */
+export const reading = (ctx) => (path, params) => ctx.api.get(path, params, { signal: ctx.signal });
+
 /** Call refresh() now, which may throw, and again after events of these kinds; returns what asks for it. */
 export async function follow(ctx, kinds, refresh) {
   const ask = paced(() => refresh().catch(() => {}), 1000, ctx.signal);

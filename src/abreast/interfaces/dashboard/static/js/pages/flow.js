@@ -45,6 +45,7 @@ export async function show(ctx) {
       h("a", { href: `/runs?flow=${id}${only.state ? `&state=${only.state}` : ""}` }, "list them all")]);
   }
 
+  const drawSoon = paced(async () => draw(), 100, ctx.signal);
   const refresh = paced(async () => {
     try {
       [flow, why] = await Promise.all([get(`/flows/${id}`, {}, options), get(`/runs/${id}/why`, {}, options)]);
@@ -71,7 +72,7 @@ export async function show(ctx) {
       own = true;
       if (ENDED.has(run.state)) refresh(); // results, and why
     }
-    if (own) draw();
+    if (own) drawSoon();
   });
   ctx.live.on("resync", refresh);
 }

@@ -1,136 +1,131 @@
 // Limits: who holds the units of every key, who waits, and what another number would have meant.
 
-import { empty, h, icon, keyed, replace } from "../dom.js";
-import { follow, since, ticking } from "../parts.js";
-import { WhatIf } from "./what-if.js";
+import { empty, h, icon, keyed, replace, svg } from "../dom.js";
+import { columns, follow, heading, reading, section, since, ticking } from "../parts.js";
+import { span } from "../time.js";
+import { asItWas, replay, sizes } from "../whatif.js";
 
-const CELLS = 24; // units that are drawn one by one
-const NAMED = 8;
-const FIELDS = "id,name,label,state,started,created";
+const CELLS = 20; // units that are drawn one by one
+const NAMED = 3; // runs that are named of those that hold or wait
+const WIDTH = 320;
+const TALL = 80;
 
-/** Show all keys; with ?key= also what another number of units would have meant. */
+/** Show all keys; with ?key= also what another number of units would have meant for it. */
 export async function show(ctx) {
   ctx.title("Limits");
-  const page = new Limits(ctx);
-  await follow(ctx, ["run"], () => page.load());
+  const get = reading(ctx);
+  const key = ctx.query.get("key");
+  const panel = h("div");
+  const place = h("div");
+  const body = h("tbody");
+  const table = h("table", { class: "list limits" }, columns("Key", "Units", "Held by", "Waiting", ""), body);
+  const seen = new Map(); // keys stay while the page is shown, used or not: nothing jumps
+  let runs;
+  replace(ctx.root, heading("Limits"), panel, place);
   ticking(ctx);
-  await page.chosen();
+  await follow(ctx, ["run"], async () => {
+    const listed = (state, sort) =>
+      get("/runs", { state, sort, fields: "id,name,label,started,created", limit: 1000, system: true });
+    const [{ items }, ...found] = await Promise.all([
+      get("/limits", { idle: true }), listed("running", "-created"), listed("pending", "created")]);
+    runs = new Map(found.flatMap((page) => page.items).map((run) => [run.id, run]));
+    for (const row of seen.values()) Object.assign(row, { held: 0, holders: [], waiting: 0, waiters: [] });
+    for (const row of items) seen.set(row.key, row);
+    replace(place, seen.size ? table : empty("limits", "No task has a limit", h("p", null, "Write ",
+      h("code", null, '@task(limits=[Limit(2, "/press")])'), " beside a function.")));
+    keyed(body, [...seen.values()].sort((a, b) => (a.key < b.key ? -1 : 1)), (row) => row.key, make, fill);
+  });
+  if (key !== null) await whatIf(ctx, panel, key, seen.get(key)?.n);
+
+  function make(row) {
+    return h("tr", { "data-key": row.key }, h("td", { class: "whole" }, h("code", null, row.key)),
+      h("td", { class: "whole" }), h("td", { "data-label": "Held by" }), h("td", { "data-label": "Waiting" }),
+      h("td", { class: "do" }, h("a", { href: `?key=${encodeURIComponent(row.key)}`, class: "button small",
+        "aria-current": row.key === key ? "true" : null }, icon("timeline"), "What if?")));
+  }
+
+  function fill(element, { held, n, holders, waiting, waiters }) {
+    const told = JSON.stringify([held, n, holders, waiting, waiters.slice(0, NAMED)]);
+    if (element.told === told) return;
+    element.told = told;
+    const [, units, holding, line] = element.cells;
+    replace(units, cells(held, n), ` ${held} of ${n ?? "a varying number"}`);
+    replace(holding, named(holders, holders.length, ({ started }) => started));
+    replace(line, named(waiters, waiting, ({ created }) => created));
+  }
+
+  const named = (ids, all, at) => [ids.slice(0, NAMED).map((id) => {
+    const run = runs.get(id);
+    return h("div", null, h("a", { href: `/runs/${id}` }, `#${id} ${run?.label ?? run?.name ?? ""}`),
+      run && [" for ", since(at(run) ?? run.created)]);
+  }), all > NAMED && `and ${all - NAMED} more`];
 }
 
-const amount = new Intl.NumberFormat("en", { maximumFractionDigits: 2, notation: "compact" });
-
-class Limits {
-  rows = [];
-  runs = new Map();
-  seen = new Map(); // keys that were in use since the page was opened
-  #busy = h("ul", { class: "plain" });
-  #idle = h("ul", { class: "plain" });
-  #rest = h("details", null, h("summary"), this.#idle);
-  #place = h("div");
-  #whatIf = h("div");
-
-  constructor(ctx) {
-    this.ctx = ctx;
-    replace(ctx.root, h("header", { class: "head" }, h("h1", null, "Limits")), this.#whatIf,
-      this.#place);
-  }
-
-  async load() {
-    const { api, signal } = this.ctx;
-    const limits = await api.get("/limits", { idle: true }, { signal });
-    const wanted = (state, sort) =>
-      api.get("/runs", { state, sort, fields: FIELDS, limit: 1000, system: true }, { signal });
-    const used = limits.items.filter(({ held, holders, waiting }) => held || holders.length || waiting);
-    const found = await Promise.all([used.length && wanted("running", "-created"),
-      used.some(({ waiting }) => waiting) && wanted("pending", "created")]);
-    this.runs = new Map(found.filter(Boolean).flatMap(({ items }) => items).map((run) => [run.id, run]));
-    for (const row of used) this.seen.set(row.key, row);
-    const now = new Map(limits.items.map((row) => [row.key, row]));
-    for (const [key, row] of this.seen) {
-      if (!now.has(key)) now.set(key, { ...row, held: 0, holders: [], waiting: 0, waiters: [] });
-    }
-    this.rows = [...now.values()].sort((a, b) => (a.key < b.key ? -1 : 1));
-    this.draw();
-  }
-
-  draw() {
-    if (!this.rows.length) {
-      return replace(this.#place, empty("limits", "No task has a limit",
-        h("p", null, "Say how much may run at the same time beside a task: ",
-          h("code", null, '@task(limits=[Limit(2, "/press")])'), ".")));
-    }
-    // A key stays where it is once it has been in use: what is looked at does not jump.
-    const busy = this.rows.filter(({ key }) => this.seen.has(key));
-    const idle = this.rows.filter(({ key }) => !this.seen.has(key));
-    for (const [list, rows] of [[this.#busy, busy], [this.#idle, idle]]) {
-      keyed(list, rows, ({ key }) => key, (row) => this.#make(row), (item, row) => this.#fill(item, row));
-    }
-    this.#rest.hidden = idle.length === 0;
-    this.#rest.firstChild.textContent = idle.length === 1 ? "1 key that nobody uses now"
-      : `${idle.length} keys that nobody uses now`;
-    if (!this.#rest.isConnected) {
-      this.#rest.open = busy.length === 0;
-      replace(this.#place, this.#busy, this.#rest);
-    }
-  }
-
-  #make({ key }) {
-    const chosen = this.ctx.query.get("key") === key;
-    return h("li", { class: "card key", "data-key": key },
-      h("div", { class: "key-head" }, h("h2", { class: "mono" }, key), h("span", { class: "held" }),
-        h("a", { href: `/limits?key=${encodeURIComponent(key)}`, class: "button",
-          "aria-current": chosen ? "true" : null }, icon("timeline"), "What if?")),
-      h("div", { class: "units" }), h("div", { class: "who" }));
-  }
-
-  #fill(item, { key, held, n, holders, waiting, waiters }) {
-    const known = (id) => this.runs.get(id);
-    const now = JSON.stringify([held, n, holders.map(known), waiting, waiters.slice(0, NAMED).map(known)]);
-    if (item.dataset.now === now) return;
-    item.dataset.now = now;
-    const [head, units, who] = item.children;
-    head.children[1].textContent = n === null ? `${amount.format(held)} held`
-      : `${amount.format(held)} of ${amount.format(n)}`;
-    drawUnits(units, key, held, n);
-    replace(who, holders.length > 0 && line("Held by", holders, holders.length, (id) => {
-      const run = known(id);
-      return [runLink(id, run), run?.started && [" for ", since(run.started)]];
-    }), waiting > 0 && line(waiting === 1 ? "1 waits" : `${waiting} wait`, waiters, waiting, (id) => {
-      const run = known(id);
-      return [runLink(id, run), run && [" for ", since(run.created)]];
-    }));
-  }
-
-  /** The key of the address, tried out with other numbers. */
-  async chosen() {
-    const key = this.ctx.query.get("key");
-    if (key === null) return;
-    const row = this.rows.find((other) => other.key === key);
-    const panel = new WhatIf(this.ctx, key, row?.n ?? null);
-    replace(this.#whatIf, panel.node);
-    await panel.load();
-  }
+/** Units as cells, those in use filled; as one bar where they are many. */
+export function cells(used, all) {
+  const total = Math.max(used, all ?? 0, 1);
+  const few = total <= CELLS;
+  return h("span", { class: "cells", "aria-hidden": "true" }, few
+    ? Array.from({ length: total }, (_, index) => h("i", { class: index < used ? "on" : null }))
+    : h("i", { class: "part", style: { "--part": `${(100 * used) / total}%` } }));
 }
 
-const runLink = (id, run) =>
-  h("a", { href: `/runs/${id}` }, run ? `#${id} ${run.label ?? run.name}` : `#${id}`);
+// -- what if ----------------------------------------------------------------------------------
 
-const line = (title, ids, all, each) => h("p", { class: "holders" }, h("b", null, title), " ",
-  h("span", null, ids.slice(0, NAMED).map((id) => h("span", { class: "one" }, each(id))),
-    all > NAMED && h("span", { class: "soft" }, `and ${all - Math.min(NAMED, ids.length)} more`)));
+const units = (size) => (size === 1 ? "1 unit" : `${size} units`);
 
-/** The units of a key: one cell each when they are few, else a bar. */
-function drawUnits(place, key, held, n) {
-  const total = n ?? Math.max(held, 1);
-  place.setAttribute("role", "img");
-  place.setAttribute("aria-label", `${key}: ${amount.format(held)} of ${n === null
-    ? "no fixed number of" : amount.format(n)} units held`);
-  place.classList.toggle("full", n !== null && held >= n);
-  if (total <= CELLS && Number.isInteger(total) && Number.isInteger(held)) {
-    replace(place, Array.from({ length: Math.max(total, held) }, (_, index) =>
-      h("i", { class: index < held ? "on" : null })));
-  } else {
-    replace(place, h("i", { class: "part" }, h("i", { class: "on",
-      style: { width: `${Math.min(100, (100 * held) / total)}%` } })));
+/** Replay the last day with other numbers of units, and show what comes of it. */
+async function whatIf(ctx, panel, key, given) {
+  const past = await reading(ctx)("/limits/history", { key, limit: 20_000 });
+  const { runs, tasks, unfinished, truncated, per_seconds: per } = past;
+  const n = given ?? past.n;
+  const box = section(`What if ${key} had another number?`);
+  replace(panel, box);
+  if (!runs.id.length) return box.append(h("p", null, "No run of this key has ended in the last day."));
+  const all = sizes(n);
+  const results = new Map();
+  for (const size of all) {
+    results.set(size, replay(runs, size, per && per * 1000));
+    if (runs.id.length > 1000) await new Promise((resolve) => setTimeout(resolve)); // let the page live
+    if (ctx.signal.aborted) return;
+  }
+  const was = asItWas(runs);
+  const said = h("p", { class: "told", "aria-live": "polite" });
+  const charts = h("div", { class: "charts" });
+  const asked = all.indexOf(Number(ctx.query.get("n")));
+  const slider = h("input", { type: "range", max: all.length - 1, value: asked < 0 ? all.indexOf(n) : asked, oninput() {
+    ctx.setQuery({ n: all[slider.value] }, { replace: true });
+    draw();
+  } });
+  const number = h("output");
+  box.append(h("label", { class: "slide" }, "Units ", slider, number), said, charts, h("p", { class: "soft" },
+    `Replays ${truncated ? "the newest " : ""}${runs.id.length} runs of ${tasks.join(", ")} that ended in the last day: each could start when it really could, holds the same units as long as it did, and starts by age and priority once they are free.`,
+    per && ` A unit returns ${span(per)} after the start.`, " There is always a free worker, and no other limit.",
+    unfinished > 0 && ` ${unfinished} unfinished left out.`));
+  draw();
+
+  function draw() {
+    const size = all[slider.value];
+    const found = results.get(size);
+    number.textContent = size === n ? `${size}, as now` : size;
+    const text = found ? `With ${units(size)}, 95 % of the runs start within ${span(found.wait)}, and all are done after ${span(found.makespan)}.`
+      : `With ${units(size)}, some runs never start.`;
+    slider.setAttribute("aria-valuetext", text);
+    replace(said, text, h("span", { class: "soft" }, ` It really was ${span(was.wait)} and ${span(was.makespan)}.`));
+    replace(charts, chart("Wait of 95 %", "wait", size), chart("All done after", "makespan", size));
+  }
+
+  function chart(title, name, chosen) {
+    const most = Math.max(0.001, ...all.map((size) => results.get(size)?.[name] ?? 0));
+    const step = Math.min(40, WIDTH / all.length);
+    return h("figure", null, h("figcaption", null, title, h("span", { class: "soft" }, span(most))),
+      svg("svg", { viewBox: `0 0 ${WIDTH} ${TALL + 16}`, "aria-hidden": "true" }, all.map((size, index) => {
+        const found = results.get(size);
+        const high = found ? Math.max(1, (TALL * found[name]) / most) : 0;
+        const shown = size === n || index % Math.ceil(24 / step) === 0;
+        return [svg("rect", { x: index * step, y: TALL - high, width: step * 0.8, height: high,
+          class: size === chosen ? "chosen" : null }, svg("title", null, `${units(size)}: ${found ? span(found[name]) : "never"}`)),
+        shown && svg("text", { x: (index + 0.4) * step, y: TALL + 13, class: size === n ? "now" : null }, size)];
+      })));
   }
 }

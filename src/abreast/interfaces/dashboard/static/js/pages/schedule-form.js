@@ -110,7 +110,7 @@ export function scheduleForm(ctx, view, save, tasks) {
     asking = new AbortController();
     const signal = AbortSignal.any([asking.signal, ctx.signal]);
     try {
-      const found = await ctx.api.post("/schedules/preview", { spec, timezone, name: view?.name ?? "preview" }, { signal });
+      const found = await ctx.api.post("/schedules/preview", { spec, timezone, name: view?.name }, { signal });
       say(null);
       replace(preview, previewOf(found));
     } catch (error) {

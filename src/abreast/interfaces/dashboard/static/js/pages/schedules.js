@@ -1,8 +1,10 @@
 // Schedules: when they make their next runs, and what became of their instants.
 
 import { dialog, empty, h, icon, keyed, replace, toast } from "../dom.js";
-import { act, button, columns, facts, follow, heading, inZones, section, ticking, until } from "../parts.js";
-import { taskPlace } from "../runlist.js";
+import {
+  act, button, columns, facts, follow, heading, inZones, reading, section, ticking, until,
+} from "../parts.js";
+import { paced, taskPlace } from "../runlist.js";
 import { badge, look } from "../states.js";
 import { both } from "../time.js";
 import { backfill, scheduleForm, schedulePath } from "./schedule-form.js";
@@ -21,17 +23,19 @@ export async function show(ctx) {
 
 // -- outcomes ---------------------------------------------------------------------------------
 
-/** The states of the newest runs, kept up to date: a map, and changed() after one of them has. */
-async function statesOf(ctx, task, changed) {
-  const states = new Map();
+/** Keep the states of the newest runs in a map; changed() is called when some have changed. */
+async function noteStates(ctx, states, task, changed) {
+  const soon = paced(async () => changed(), 250, ctx.signal);
+  const note = ({ id, state }) => {
+    states.set(id, state);
+    if (states.size > 5000) states.delete(states.keys().next().value);
+  };
   // A run is told of before its instant: it is noted also while nothing shows it yet.
   ctx.live.on("run", (rows) => {
-    for (const { id, state, name } of rows) if (!task || name === task) states.set(id, state);
-    changed();
+    rows.filter(({ name }) => !task || name === task).forEach(note);
+    soon();
   });
-  const query = { task, fields: "id,state", limit: 1000 };
-  for (const { id, state } of (await ctx.api.get("/runs", query, ctx)).items) states.set(id, state);
-  return states;
+  (await reading(ctx)("/runs", { task, fields: "id,state", limit: 1000 })).items.reverse().forEach(note);
 }
 
 /** What an instant came to: the state of the run it made, or a diamond; with its word or alone. */
@@ -55,16 +59,23 @@ async function all(ctx) {
   const place = h("div");
   const body = h("tbody");
   const table = h("table", { class: "list schedules" }, columns("Schedule", "Task", "Next", "Last outcomes", ""), body);
+  const get = reading(ctx);
   let views = new Map();
+  const states = new Map();
   const marks = new Map(); // schedule -> its last instants, oldest first
   replace(ctx.root, heading("Schedules",
     may && h("a", { class: "button primary", href: "/schedules?add=1" }, icon("plus"), "Add")), place);
-  const states = await statesOf(ctx, null, () => draw());
-  ctx.live.on("instant", (rows) => draw(rows.forEach(keep)));
-  ctx.live.on("schedule", (rows) => draw(rows.forEach((view) => views.set(view.name, view))));
+  ctx.live.on("instant", (rows) => {
+    rows.forEach(keep);
+    draw();
+  });
+  ctx.live.on("schedule", (rows) => {
+    for (const view of rows) views.set(view.name, view);
+    draw();
+  });
+  await noteStates(ctx, states, null, draw);
   await follow(ctx, [], async () => {
-    const [found, past] = await Promise.all([ctx.api.get("/schedules", {}, ctx),
-      ctx.api.get("/instants", { limit: 1000 }, ctx)]);
+    const [found, past] = await Promise.all([get("/schedules"), get("/instants", { limit: 1000 })]);
     views = new Map(found.items.map((view) => [view.name, view]));
     for (const { last } of found.items) if (last) keep(last);
     past.items.toReversed().forEach(keep);
@@ -115,7 +126,7 @@ const pauser = (ctx, name, paused) => {
 async function one(ctx, name) {
   ctx.title(name);
   const path = schedulePath(name);
-  let view = await ctx.api.get(path, {}, ctx);
+  let view = await reading(ctx)(path);
   const may = ctx.session.may("operator");
   const ours = view.source === "api";
   const [doing, next, success, place] = ["span", "span", "span", "div"].map((tag) => h(tag));
@@ -159,7 +170,7 @@ async function one(ctx, name) {
 
 /** Where a schedule that cannot be changed here is declared. */
 async function declared(ctx, { task, source }) {
-  const { origin } = await ctx.api.get(taskPlace(task), {}, ctx).catch(() => ({ origin: {} }));
+  const { origin } = await reading(ctx)(taskPlace(task)).catch(() => ({ origin: {} }));
   return h("p", { class: "where" }, icon("lock"), " Declared with its task in ",
     origin.path ? h("code", null, origin.path) : source === "app" ? "the program" : "a file",
     ": change it there. It can be paused here.");
@@ -167,7 +178,7 @@ async function declared(ctx, { task, source }) {
 
 async function add(ctx) {
   ctx.title("Add a schedule");
-  const { items } = await ctx.api.get("/tasks", {}, ctx);
+  const { items } = await reading(ctx)("/tasks");
   const { node } = scheduleForm(ctx, null, async (values) => {
     const { name } = await ctx.api.post("/schedules", values);
     toast(`${name} is added`);
@@ -183,12 +194,12 @@ function ledgerOf(ctx, path, name, zone) {
   const body = h("tbody");
   const more = h("p", { class: "more" });
   const chosen = new Set(ctx.query.get("outcome")?.split(","));
+  const states = new Map();
   let items = [];
-  let states;
 
   async function load() {
     const query = { outcome: [...chosen], limit: PAGE, cursor: ctx.query.get("cursor") };
-    const found = await ctx.api.get(`${path}/instants`, query, ctx);
+    const found = await reading(ctx)(`${path}/instants`, query);
     ({ items } = found);
     const older = new URLSearchParams(ctx.query);
     older.set("cursor", found.next_cursor);
@@ -224,8 +235,8 @@ function ledgerOf(ctx, path, name, zone) {
     } }), outcome))),
   h("table", { class: "list ledger" }, columns("Instant", "Outcome", "Why"), body), more];
   return { node, async start(task) {
-    states = await statesOf(ctx, task, draw);
     ctx.live.on("instant", decided);
+    await noteStates(ctx, states, task, draw);
     await follow(ctx, [], load);
   } };
 }

@@ -29,8 +29,8 @@ export class Layout {
     }
     const before = this.places;
     let top = 0;
-    this.places = model.order.map((item) => {
-      const found = { ...item, top, height: item.lane ? this.size(item.lane, this.row) : SECTION };
+    this.places = model.order.map((item, number) => {
+      const found = { ...item, number, top, height: item.lane ? this.size(item.lane, this.row) : SECTION };
       top += found.height;
       return found;
     });

@@ -59,6 +59,7 @@ export class Model {
     this.from = Infinity; // what is known: all that happened in between
     this.to = -Infinity;
     this.slots = null;
+    this.cut = false; // there are more runs than are known
     this.version = 0;
   }
 
@@ -89,7 +90,7 @@ export class Model {
     for (const { id, name } of data.workers ?? []) this.workers.set(id, name);
     const oldest = this.columns(data, tasks);
     for (const item of data.instants) this.instant({ ...item, task: data.tasks[item.task] });
-    this.coming = data.coming.map((item) => ({ kind: "ghost", schedule: item.schedule,
+    if (data.coming.length || ms(data.until) > ms(data.now)) this.coming = data.coming.map((item) => ({ kind: "ghost", schedule: item.schedule,
       task: tasks[item.task], at: ms(item.at), begin: ms(item.at),
       over: ms(item.at) + 1000 * (item.seconds ?? 0), usual: seconds(item.seconds),
       p95: seconds(item.p95_seconds), row: 0 }));
@@ -98,7 +99,7 @@ export class Model {
     const to = Math.min(ms(data.until), Math.max(ms(data.now), from));
     [this.from, this.to] = this.to < from || to < this.from
       ? [from, to] : [Math.min(this.from, from), Math.max(this.to, to)];
-    this.cut = Boolean(data.truncated);
+    this.cut = this.cut || Boolean(data.truncated);
     this.limits(data.limits ?? []);
     this.group(this.by);
   }
@@ -237,6 +238,21 @@ export class Model {
       add(place, due, next);
     });
     run.waits = waits;
+  }
+
+  /** Know nothing any more. */
+  clear() {
+    this.runs.clear();
+    this.instants.clear();
+    this.flows.clear();
+    this.held.clear();
+    this.coming = [];
+    this.lanes.clear();
+    this.order = [];
+    this.from = Infinity;
+    this.to = -Infinity;
+    this.cut = false;
+    this.version++;
   }
 
   // -- lanes ----------------------------------------------------------------------------------
