@@ -253,7 +253,7 @@ def test_top_live(
         assert news() == "a\n"
         screen = terminal("top")
         screen.wait_for("half way")
-        for text in ("jobs.db", "last 2 minutes", "held/a", "█", "1 running", "q leaves"):
+        for text in ("jobs.db", "-120 s", "held/a", "▶", "1 running", "q leaves"):
             assert text in screen.text
         let_go()
         screen.wait_for("1 completed")

@@ -107,7 +107,6 @@ def test_instants_without_runs_and_those_to_come(shown: Any) -> None:
     text = shown("--since", "5h", "--until", "+90m").out
     assert "◇" in rows(text, "bad")[0]
     assert "○" in rows(text, "bad")[0]
-    assert "│" in rows(text, "bad")[0]
     assert re.search(r"Instants that made no run:\n  \d\d-\d\d \d\d:00:00  hourly skipped: ", text)
     assert "◇ no run" in text
     assert "○ to come" in text

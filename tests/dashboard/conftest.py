@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 from tests.dashboard.dashboard_help import Dashboard, Watched, chromium, looking
+
+expect.set_options(timeout=15_000)  # ms; machines that test much at once are slow
 
 
 # Of a module and not of the whole session: as long as Playwright is there, an event loop runs in

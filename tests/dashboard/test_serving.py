@@ -202,8 +202,7 @@ def test_every_asset_is_used() -> None:
         reached |= {target for name, target, _ in imports() if name in before}
     drawn = {name for name in TEXTS if name.endswith(".svg")}
     named = {name for name in drawn if any(f'asset("{name}")' in text for text in BARE.values())}
-    login = {"css/login.css"}  # the page to log in on has it
-    assert set(TEXTS) == reached | named | login
+    assert set(TEXTS) == reached | named
 
 
 def test_every_icon_is_used_and_there() -> None:

@@ -52,7 +52,7 @@ def test_runs_that_touch_are_told_apart() -> None:
 
 def test_what_overlaps_lies_in_rows() -> None:
     runs = [run(id, started=float(id), ended=7.0) for id in range(1, 5)]
-    assert lane(*runs, most=2) == ["░██████ │ ", "░░█████ │ "]
+    assert lane(*runs, most=2) == ["░██████ │ ", "░░█▐▐██ │ "]
 
 
 def test_a_failure_is_not_hidden_by_its_neighbours() -> None:
@@ -62,7 +62,8 @@ def test_a_failure_is_not_hidden_by_its_neighbours() -> None:
 
 
 def test_what_lies_outside_is_cut_off() -> None:
-    assert lane(run(1, started=-5.0, ended=2.0), run(2, started=12.0)) == ["██      │ "]
+    late = run(2, created=11.0, started=12.0)
+    assert lane(run(1, started=-5.0, ended=2.0), late) == ["██      │ "]
 
 
 def test_instants() -> None:
@@ -80,9 +81,9 @@ def test_axes() -> None:
     axis = Frame(now - 120, now + 30, now, 100).axis(relative=True)
     assert axis.startswith("-120 s ")
     assert axis[80:].startswith("now ")
-    assert axis.endswith("+30 s")
+    assert axis.endswith("+15 s")
     axis = Frame(now - 7 * 86400, now, now, 100).axis()
-    assert axis.split() == ["2026-11-15", "2026-11-17", "2026-11-19", "2026-11-21"]
+    assert axis.split() == [f"2026-11-{day}" for day in range(15, 22)]
     axis = Frame(now - 3.0, now, now, 60).axis()
     assert axis.split() == ["12:29:57", "12:29:58", "12:29:59", "12:30:00"]
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from .stored_run import StoredRun
 
 SCHEMA = 1
+_WAITERS = 100  # that are named
 _MANY = 10_000  # workers whose places are remembered
 
 # Where workers are, by id and whether it is their own process that executes. It never changes.
@@ -55,6 +56,19 @@ def row_of(run: StoredRun) -> dict[str, Any]:
         "retry_of": extra.retry_of,
         "error": error_of(record.error),
     }
+
+
+def limit_rows(app: App, key: str | None = None) -> list[dict[str, Any]]:
+    """The keys of limits in use, or one of them: who holds how much of what, and who waits."""
+    return [
+        {
+            "key": row.key, "held": row.held, "n": row.n, "holders": list(row.holders),
+            "waiting": row.waiting,
+            "waiters": app.waiters(row.key, _WAITERS) if row.waiting else [],
+        }
+        for row in app.limits()
+        if key is None or row.key == key
+    ]  # fmt: skip
 
 
 def details(run: StoredRun) -> dict[str, Any]:

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from .pages import OPEN_PATHS, assets, make_dashboard, version
+from .pages import OPEN_PATHS, address, assets, make_dashboard, version
 
-__all__ = ["OPEN_PATHS", "assets", "make_dashboard", "version"]
+__all__ = ["OPEN_PATHS", "address", "assets", "make_dashboard", "version"]

@@ -36,7 +36,7 @@ _FOR_EVER = "public, max-age=31536000, immutable"
 _ASK_FIRST = "private, no-cache"
 # The modules that all pages begin with, told at once: browsers need not find out step by step.
 _FIRST = ("main", "api", "dom", "help", "live", "prefs", "time")
-_STYLES = ("css/tokens.css", "css/base.css", "css/shell.css")  # first, and in this order
+_STYLES = ("css/tokens.css", "css/base.css")  # first, and in this order
 
 
 class Asset(NamedTuple):
@@ -119,15 +119,20 @@ def version() -> str:
     return digest.hexdigest()[:12]
 
 
+def address(name: str) -> str:
+    """Where an asset is, below the root of the service."""
+    return f"/static/{version()}/{name}"
+
+
 @cache
 def page() -> Asset:
     """The page."""
     text = (_static() / "index.html").read_text("utf-8")
-    root = f"/static/{version()}"
     rest = sorted(name for name in assets() if name.startswith("css/") and name not in _STYLES)
-    first = [f'<link rel="stylesheet" href="{root}/{name}">' for name in (*_STYLES, *rest)]
-    first += [f'<link rel="modulepreload" href="{root}/js/{name}.js">' for name in _FIRST]
-    text = text.replace("{assets}", root).replace("<!-- first -->", "\n".join(first))
+    first = [f'<link rel="stylesheet" href="{address(name)}">' for name in (*_STYLES, *rest)]
+    first += [f'<link rel="modulepreload" href="{address(f"js/{name}.js")}">' for name in _FIRST]
+    text = text.replace("{assets}", address("").rstrip("/"))
+    text = text.replace("<!-- first -->", "\n".join(first))
     return Asset.of(text.encode(), "text/html")
 
 

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 routes = APIRouter(prefix=PREFIX, tags=["load"], route_class=Route)
 
-_WAITERS = 100
 _DAY_S = 86400.0
 
 
@@ -43,15 +42,7 @@ def limits(
     """Every key of a limit: units held, of how many, by which runs, and which runs wait.
 
     Of the keys that are not in use those are known which do not depend on arguments."""
-    items = [
-        {
-            "key": row.key, "held": row.held, "n": row.n, "holders": list(row.holders),
-            "waiting": row.waiting,
-            "waiters": here.app.waiters(row.key, _WAITERS) if row.waiting else [],
-        }
-        for row in here.app.limits()
-        if key is None or row.key == key
-    ]  # fmt: skip
+    items = limit_rows(here.app, key)
     if idle:
         used = {row["key"] for row in items}
         items += [

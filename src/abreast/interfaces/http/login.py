@@ -12,10 +12,11 @@ from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Re
 from ..access import Access, Session, User
 from ..access_kinds import ANONYMOUS
 from ..access_store import log
+from . import login_page
 from .guard import LINK_PATH
 from .guard_credentials import Doorman
 from .guard_request import SESSION_COOKIE
-from .login_page import HEADERS, NOBODY, SPENT, STYLE, page
+from .login_page import HEADERS, NOBODY, SPENT, page
 from .problems import Problem
 
 OPEN_PATHS = ("/login", LINK_PATH, "/login/style.css")
@@ -129,7 +130,8 @@ class Login:
 
 async def style() -> Response:
     """How the page looks."""
-    return Response(STYLE, media_type="text/css", headers={"Cache-Control": "public, max-age=3600"})
+    headers = {"Cache-Control": "public, max-age=3600"}
+    return Response(login_page.style(), media_type="text/css", headers=headers)
 
 
 def local(text: str | None) -> str:

@@ -4,24 +4,13 @@ from __future__ import annotations
 
 from html import escape
 
+from .. import dashboard
+
 HEADERS = {
     "Content-Security-Policy": "default-src 'self'; script-src 'none'; object-src 'none'; "
     "base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
     "Cache-Control": "no-store",
 }
-
-STYLE = """\
-:root { color-scheme: light dark; --line: #8a8f98; --trouble: #b3261e; --act: #0f4bca; }
-@media (prefers-color-scheme: dark) { :root { --trouble: #ff8a80; --act: #3d74e6; } }
-body { font: 1rem/1.5 system-ui, sans-serif; margin: 12vh auto 0; max-width: 22rem; padding: 1rem; }
-h1 { font-size: 1.4rem; margin: 0 0 1rem; }
-label { display: block; margin: 0.8rem 0 0.2rem; }
-input { box-sizing: border-box; width: 100%; font: inherit; padding: 0.5rem;
-  border: 1px solid var(--line); border-radius: 4px; }
-button { font: inherit; margin-top: 1.2rem; padding: 0.5rem 1.2rem; border: 0; border-radius: 4px;
-  background: var(--act); color: #fff; cursor: pointer; }
-.trouble { color: var(--trouble); }
-"""
 
 _PAGE = """\
 <!doctype html>
@@ -30,11 +19,12 @@ _PAGE = """\
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>Log in – abreast</title>
+<link rel="icon" href="{root}{logo}" type="image/svg+xml">
 <link rel="stylesheet" href="{root}/login/style.css">
 </head>
-<body>
+<body class="login">
 <main>
-<h1>abreast</h1>
+<h1><img src="{root}{logo}" alt="" width="28" height="28">abreast</h1>
 {said}{form}</main>
 </body>
 </html>
@@ -48,7 +38,7 @@ _FORM = """\
 <label for="password">Password</label>
 <input id="password" name="password" type="password" autocomplete="current-password" required>
 <input type="hidden" name="next" value="{target}">
-<button>Log in</button>
+<button class="primary">Log in</button>
 </form>
 """
 
@@ -82,4 +72,11 @@ def page(root: str, target: str, *, name: str = "", trouble: str = "", form: boo
     shown = ""
     if form:
         shown = _FORM.format(root=escape(root), name=escape(name), target=escape(target))
-    return _PAGE.format(root=escape(root), said=said, form=shown)
+    logo = dashboard.address("logo.svg")
+    return _PAGE.format(root=escape(root), logo=logo, said=said, form=shown)
+
+
+def style() -> bytes:
+    """How the page looks: as the dashboard does."""
+    assets = dashboard.assets()
+    return assets["css/tokens.css"].plain + assets["css/base.css"].plain

@@ -24,11 +24,12 @@ const sizeOf = (bytes) => bytes < 1e3 ? `${bytes} B`
 
 /**
  * The log of a run: `element` is to be shown, update(run) says how the run is now. It follows the
- * end until somebody scrolls up, and ends with the signal.
+ * end until somebody scrolls up, stands still while `live` is paused, and ends with the signal.
  */
 export class LogView {
   #run;
   #signal;
+  #live;
   #file;
   #shown = []; // rows that are elements, one after the other: {start, end, element}
   #base = 0; // pixels above the first of them
@@ -45,9 +46,10 @@ export class LogView {
   #rest = 0;
   #wake = () => {};
 
-  constructor(run, { signal }) {
+  constructor(run, { signal, live = null }) {
     this.#run = run;
     this.#signal = signal;
+    this.#live = live;
     this.#file = new LogFile(run.id, signal);
     this.rows = h("div", { class: "log-rows" });
     this.space = h("div", { class: "log-space" }, this.rows);
@@ -71,6 +73,7 @@ export class LogView {
       this.#wake();
     });
     document.addEventListener("visibilitychange", () => document.hidden || this.#wake(), { signal });
+    live?.on("state", () => this.#wake(), signal);
     this.#watch();
   }
 
@@ -133,6 +136,10 @@ export class LogView {
     let pace = FAST_MS;
     let quiet = 0;
     while (!this.#signal.aborted && quiet < 2) {
+      if (this.#live?.state === "paused") {
+        await this.#sleep(HIDDEN_MS);
+        continue;
+      }
       const ended = ENDED.has(this.#run.state);
       let trouble = "";
       try {

@@ -18,7 +18,7 @@ function route(path, load) {
   routes.push({ form: new RegExp(`^${form}/?$`), load });
 }
 
-route("/", () => import("./timeline/view.js"));
+route("/", () => import("./pages/timeline.js"));
 route("/tasks", () => import("./pages/tasks.js"));
 route("/tasks/{name}", () => import("./pages/tasks.js"));
 route("/runs", () => import("./pages/runs.js"));
@@ -155,7 +155,7 @@ const search = h("input", { type: "search", name: "q", placeholder: "Task, label
 const names = h("datalist", { id: "tasks" });
 
 function bar(user) {
-  const links = NAV.map(([path, name, text]) => h("a", { href: path }, icon(name),
+  const links = NAV.map(([path, name, text]) => h("a", { href: path, title: text }, icon(name),
     h("span", { class: "text" }, text), counts[path], path === "/runs" && counts.failed));
   const menu = h("div", { id: "menu", popover: true, class: "menu" },
     h("p", null, h("b", null, user.user), h("br"), h("span", { class: "soft" }, user.role)),
@@ -250,7 +250,8 @@ function showBanner() {
     replace(box, icon("offline"), h("span", null, "Not connected. This is how things were at ",
       h("b", null, clock(since)), "; it is tried again until it works."));
   } else if (kind === "paused") {
-    replace(box, icon("pause"), h("span", null, "Paused: nothing on this page changes."),
+    replace(box, icon("pause"), h("span", null, "Paused. This is how things were at ",
+      h("b", null, clock(serverNow())), "."),
       h("button", { type: "button", class: "small", onclick: togglePause }, "Go on"));
   } else {
     replace(box);

@@ -37,6 +37,12 @@ export function meter(progress, label = "Progress") {
     title: message ? `${text}: ${message}` : text });
 }
 
+/** Call a function again and again, while somebody looks and live changes are not paused. */
+export function often(fn, ms, ctx) {
+  const timer = setInterval(() => document.hidden || ctx.live.state === "paused" || fn(), ms);
+  ctx.signal.addEventListener("abort", () => clearInterval(timer));
+}
+
 /** Call a function soon, and not again before it has ended and `ms` have passed. */
 export function paced(fn, ms, signal) {
   let timer = 0;
@@ -71,15 +77,16 @@ const took = (run) => run.ended !== null ? span(run.run_seconds)
   : run.state !== "running" ? "–" : [since(run.started), meter(run.progress, `Progress of run ${run.id}`)];
 
 // What a column is called, how its cell begins, and what changes in it: live, when `of` has changed.
+// plain: says in a card of narrow windows what it is.
 const COLUMNS = {
-  state: { head: "State", whole: true, of: (run) => [run.state, run.reason, run.attempts],
+  state: { head: "State", plain: true, of: (run) => [run.state, run.reason, run.attempts],
     live: (run) => badge(run.state, run.reason, run.attempts) },
-  id: { head: "Run", make: (run) => h("a", { href: place(run), class: "mono" }, `#${run.id}`) },
-  name: { head: "Task", cut: true, whole: true, make: (run) => [
+  id: { head: "Run", plain: true, make: (run) => h("a", { href: place(run), class: "mono" }, `#${run.id}`) },
+  name: { head: "Task", plain: true, cut: true, whole: true, make: (run) => [
     run.executor === "flow" ? h("span", { class: "flow-name" }, icon("flow"), run.name)
       : h("a", { href: taskPlace(run.name) }, run.name),
     run.label !== run.name && h("span", { class: "soft" }, ` ${run.label}`)] },
-  label: { head: "Label", cut: true, whole: true, make: (run) => run.label },
+  label: { head: "Label", plain: true, cut: true, whole: true, make: (run) => run.label },
   trigger: { head: "Made by", cut: true, make: maker },
   created: { head: "Made", number: true, make: (run) => when(run.created) },
   wait: { head: "Waited", number: true, of: (run) => [run.started, run.ended], live: waited },
@@ -95,13 +102,13 @@ export function runTable(columns, { label, pick } = {}) {
   const body = h("tbody");
   const element = h("table", { class: "list runs", "aria-label": label },
     h("thead", null, h("tr", null, pick && h("th", { class: "pick" }, h("span", { class: "unseen" }, "Choose")),
-      columns.map((name) => h("th", { scope: "col", class: COLUMNS[name].number ? "num" : null },
+      columns.map((name) => h("th", { scope: "col", class: [`c-${name}`, COLUMNS[name].number && "num"] },
         COLUMNS[name].head)))), body);
 
   function make(run) {
     const cells = columns.map((name) => {
-      const { head, number, cut, whole, make: fill } = COLUMNS[name];
-      return h("td", { "data-label": head, class: [`c-${name}`, number && "num", cut && "cut", whole && "whole"],
+      const { head, plain, number, cut, whole, make: fill } = COLUMNS[name];
+      return h("td", { "data-label": plain ? null : head, class: [`c-${name}`, number && "num", cut && "cut", whole && "whole"],
         title: cut && name === "name" ? `${run.name} ${run.label}` : null }, fill?.(run));
     });
     shown.set(run.id, { run, cells, told: [] });

@@ -7,7 +7,7 @@ import { graph } from "../graph.js";
 import { section, ticking } from "../parts.js";
 import { paced, runTable } from "../runlist.js";
 import { ENDED, STATES, badge } from "../states.js";
-import { memory, runHead } from "./run.js";
+import { factsOf, memory, runHead } from "./run.js";
 
 const ROWS = 200; // of the table
 
@@ -24,6 +24,7 @@ export async function show(ctx) {
   const counts = h("div", { class: "row counts" });
   const table = runTable(["state", "id", "label", "created", "wait", "took"], { label: "Runs of this flow" });
   const more = h("p", { class: "soft" });
+  const facts = h("dl", { class: "run-facts" });
   const put = memory();
   const only = { state: null };
   const picture = batch ? grid(batch, flow.runs) : graph(flow.runs, flow.edges);
@@ -33,9 +34,10 @@ export async function show(ctx) {
     top.update({ ...flow.run, progress: flow.run.progress && { ...flow.run.progress,
       done: now.filter((run) => ENDED.has(run.state)).length } }, why.why);
     picture.update(runs, batch);
+    put(facts, [flow.run.started, flow.run.ended], () => factsOf(flow.run));
     const found = STATES.map((state) => [state, now.filter((run) => run.state === state).length]);
     put(counts, [found, only], () => found.filter(([state, count]) => count || only.state === state).map(([state, count]) =>
-      h("button", { type: "button", class: "small", "aria-pressed": only.state === state, onclick() {
+      h("button", { type: "button", class: "small", "aria-pressed": String(only.state === state), onclick() {
         only.state = only.state === state ? null : state;
         draw();
       } }, badge(state), h("b", null, count.toLocaleString("en")))));
@@ -60,7 +62,7 @@ export async function show(ctx) {
   replace(ctx.root, top.element,
     section(batch ? "Combinations" : "Graph", counts, picture.element,
       flow.more && h("p", { class: "soft" }, icon("info"), " Only the first 5,000 runs are shown.")),
-    section("Runs", table.element, more));
+    section("Runs", table.element, more), section("Facts", facts));
   draw();
   ticking(ctx);
   ctx.live.on("run", (rows) => {

@@ -48,17 +48,20 @@ export async function show(ctx) {
     const told = JSON.stringify([held, n, holders, waiting, waiters.slice(0, NAMED)]);
     if (element.told === told) return;
     element.told = told;
+    if (holders.length || waiting) element.className = "used";
     const [, units, holding, line] = element.cells;
     replace(units, cells(held, n), ` ${held} of ${n ?? "a varying number"}`);
     replace(holding, named(holders, holders.length, ({ started }) => started));
     replace(line, named(waiters, waiting, ({ created }) => created));
   }
 
-  const named = (ids, all, at) => [ids.slice(0, NAMED).map((id) => {
-    const run = runs.get(id);
-    return h("div", null, h("a", { href: `/runs/${id}` }, `#${id} ${run?.label ?? run?.name ?? ""}`),
-      run && [" for ", since(at(run) ?? run.created)]);
-  }), all > NAMED && `and ${all - NAMED} more`];
+  function named(ids, all, at) {
+    return [ids.slice(0, NAMED).map((id) => {
+      const run = runs.get(id);
+      return h("div", null, h("a", { href: `/runs/${id}` }, `#${id} ${run?.label ?? run?.name ?? ""}`),
+        run && [" for ", since(at(run) ?? run.created)]);
+    }), all > NAMED && `and ${all - NAMED} more`];
+  }
 }
 
 /** Units as cells, those in use filled; as one bar where they are many. */

@@ -5,7 +5,7 @@ import { copy, dialog, h, icon, replace, toast } from "../dom.js";
 import { tree } from "../json.js";
 import { LogView } from "../log.js";
 import { act, section, since, ticking } from "../parts.js";
-import { maker, meter, paced, place, taskPlace } from "../runlist.js";
+import { maker, meter, often, paced, place, taskPlace } from "../runlist.js";
 import { ENDED, badge } from "../states.js";
 import { both, moment, span } from "../time.js";
 import { start } from "./tasks.js";
@@ -19,11 +19,12 @@ export async function show(ctx) {
   const load = () => Promise.all([get(`/runs/${id}`, {}, options), get(`/runs/${id}/why`, {}, options),
     get(`/runs/${id}/steps`, {}, options)]);
   let [run, why, steps] = await load();
+  if (run.executor === "flow") return ctx.go(place(run), { replace: true });
   ctx.title(`Run ${run.id} · ${run.label}`);
 
   const top = runHead(ctx, run);
   const error = h("div");
-  const facts = h("dl", { class: "facts" });
+  const facts = h("dl", { class: "run-facts" });
   const values = h("div");
   const stepped = h("div");
   const attempts = h("div");
@@ -64,8 +65,7 @@ export async function show(ctx) {
     refresh();
   });
   ctx.live.on("resync", refresh);
-  const timer = setInterval(() => document.hidden || ENDED.has(run.state) || refresh(), LOOK_MS);
-  ctx.signal.addEventListener("abort", () => clearInterval(timer));
+  often(() => ENDED.has(run.state) || refresh(), LOOK_MS, ctx);
 }
 
 /** Fill an element anew only when what it shows has changed: put(element, data, make). */
@@ -112,7 +112,10 @@ function buttons(ctx, run, flow) {
   if (!ENDED.has(run.state)) {
     return h("button", { type: "button", class: "danger", onclick: () => cancel(run, flow) }, icon("stop"), "Cancel …");
   }
-  if (flow) return null;
+  if (flow) {
+    return run.state !== "completed" && h("a", { class: "button", href: `/runs?flow=${run.id}&state=failed,skipped,cancelled` },
+      icon("retrying"), "Those to run again");
+  }
   return [h("button", { type: "button", onclick: () => start(ctx, run.name, run) }, icon("edit"), "Change and run …"),
     h("button", { type: "button", class: "primary", async onclick(event) {
       const button = event.currentTarget;
@@ -136,10 +139,11 @@ function cancel(run, flow) {
 }
 
 const fact = (term, value) => value !== null && value !== undefined && value !== "" && value !== false
-  && [h("dt", null, term), h("dd", null, value)];
+  && h("div", null, h("dt", null, term), h("dd", null, value));
 const at = (time) => time && h("span", { title: both(time), class: "num" }, moment(time));
 
-function factsOf(run) {
+/** What there is to know about a run. */
+export function factsOf(run) {
   return [
     fact("Made by", maker(run)),
     fact("Made", at(run.created)), fact("Due", at(run.due)), fact("Started", at(run.started)), fact("Ended", at(run.ended)),
@@ -147,7 +151,6 @@ function factsOf(run) {
     fact("Ran", run.ended ? run.started && span(run.run_seconds) : run.started && since(run.started)),
     fact("Attempt", run.attempts > 1 && run.attempts),
     fact("Flow", run.flow && h("a", { href: `/flows/${run.flow}` }, `#${run.flow}`)),
-    run.executor === "flow" && fact("Graph", h("a", { href: `/flows/${run.id}` }, "Its runs")),
     fact("Executor", run.executor),
     fact("Where", run.place && `${run.place.host}, process ${run.place.pid}`),
     fact("Worker", run.worker && h("a", { href: "/workers" }, `#${run.worker}`)),
@@ -177,7 +180,7 @@ function stepList(items) {
       step.error ? "failed" : step.ended ? "completed" : "running"),
     h("b", null, step.name), step.attempt > 1 && h("span", { class: "chip" }, `attempt ${step.attempt}`),
     h("span", { class: "soft num", title: both(step.started) }, step.ended ? span(step.seconds) : since(step.started))),
-    h("dl", { class: "facts value" }, fact("Input", tree(step.input, 2)),
+    h("dl", { class: "run-facts value" }, fact("Input", tree(step.input, 2)),
       step.error ? fact("Error", h("pre", { class: "message-text" }, step.error)) : step.ended && fact("Output", tree(step.output, 2)))))));
 }
 

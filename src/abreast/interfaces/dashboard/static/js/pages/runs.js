@@ -20,7 +20,7 @@ export async function show(ctx) {
   const chosen = new Set(); // ids
   let every = false; // all that match are chosen, on every page
   let following = null; // the cursor of the next page
-  let newest = 0; // the highest id that was asked for
+  let oldest = 0; // the lowest id that could be on this page
   let fresh = new Set(); // ids of runs that came since
   let loading = new AbortController();
 
@@ -53,6 +53,7 @@ export async function show(ctx) {
     clearTimeout(typing);
     if (Object.entries(changes).every(([name, value]) => (ctx.query.get(name) ?? "") === (value ?? ""))) return;
     ctx.setQuery({ ...changes, cursor: null }, { replace: typed });
+    unchoose();
     load();
   }
 
@@ -114,7 +115,6 @@ export async function show(ctx) {
     const { signal } = loading;
     const cursor = ctx.query.get("cursor");
     showFilters();
-    if (!every) unchoose();
     let found;
     try {
       found = await get("/runs", { ...wanted(), cursor, limit: SIZE }, { signal: AbortSignal.any([signal, ctx.signal]) });
@@ -126,7 +126,7 @@ export async function show(ctx) {
     }
     if (signal.aborted) return;
     following = found.next_cursor;
-    newest = Math.max(newest, found.items[0]?.id ?? 0);
+    oldest = following ? found.items.at(-1).id : 0;
     fresh = new Set();
     showNews();
     table.show(found.items);
@@ -138,7 +138,6 @@ export async function show(ctx) {
       ? empty("search", "No run matches", h("a", { class: "button", href: "/runs" }, "Show all runs"))
       : empty("runs", "Nothing has run yet", h("p", null, "Start something on the page ",
         h("a", { href: "/tasks" }, "Tasks"), ", or give a task a schedule."))));
-    for (const row of table.element.tBodies[0].rows) row.ariaSelected = null;
     showChosen();
   }
 
@@ -151,10 +150,10 @@ export async function show(ctx) {
   ctx.live.on("run", (rows) => {
     let come = false;
     for (const run of rows) {
-      if (table.update(run) || ctx.query.get("cursor") || run.id <= newest || fresh.size > 1000) continue;
-      if (!matches(run)) continue;
-      fresh.add(run.id);
-      come = true;
+      if (table.update(run) || ctx.query.get("cursor") || run.id < oldest || fresh.size > 1000) continue;
+      const more = matches(run) && !fresh.has(run.id);
+      if (more) fresh.add(run.id);
+      come = (more || (!matches(run) && fresh.delete(run.id))) || come;
     }
     if (come && !table.runs.length) load(); // there is nothing that could move
     else if (come) showNews();

@@ -148,7 +148,7 @@ async function one(ctx, name) {
     if (may && (view.paused !== now.paused || !doing.firstChild)) replace(doing, pauser(ctx, name, now.paused));
     view = now;
     replace(next, view.paused ? ["paused ", until(view.paused)]
-      : view.next ? [until(view.next, view.timezone), inZones(view.next, view.timezone)] : "never");
+      : view.next ? [until(view.next, view.timezone), ", ", inZones(view.next, view.timezone)] : "never");
     replace(success, view.last_success ? until(view.last_success, view.timezone) : "never");
   }
 

@@ -4,7 +4,7 @@ import { get, post } from "../api.js";
 import { dialog, empty, h, icon, keyed, replace, toast } from "../dom.js";
 import { runFields } from "../form.js";
 import { act, ticking, until } from "../parts.js";
-import { paced, place, spark, taskPlace, when } from "../runlist.js";
+import { often, paced, place, spark, taskPlace, when } from "../runlist.js";
 import { badge } from "../states.js";
 import { span } from "../time.js";
 
@@ -112,8 +112,7 @@ export async function show(ctx) {
   draw();
   ticking(ctx);
   for (const kind of ["run", "schedule", "resync"]) ctx.live.on(kind, refresh);
-  const often = setInterval(() => document.hidden || refresh(), 5000); // files tell nothing
-  ctx.signal.addEventListener("abort", () => clearInterval(often));
+  often(refresh, 5000, ctx); // files tell nothing when they change
 }
 
 /** When a task runs next. */

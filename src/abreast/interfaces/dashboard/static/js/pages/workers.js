@@ -30,7 +30,7 @@ export async function show(ctx) {
     head.children[1].textContent = state;
     replace(slots, cells(running, concurrency), ` ${running} of ${concurrency} slots`);
     // Room for what comes next, so that the workers below stay where they are.
-    doing.style.minHeight = `${2 * Math.min(concurrency, 8)}rem`;
+    doing.style.setProperty("--rows", Math.min(concurrency, 8));
     keyed(doing, runs, ({ id }) => id, (run) => h("div", null,
       h("a", { href: `/runs/${run.id}` }, `#${run.id} ${run.label ?? run.name}`),
       h("progress", { "aria-label": `Progress of run ${run.id}` }), since(run.started), h("span", { class: "soft" })), grow);

@@ -430,19 +430,20 @@ export class Bars {
   ghosts(lane, top, size) {
     const { pen, x, left, right } = this;
     const tall = size - (size >= 16 ? 6 : size >= 11 ? 3 : 2);
-    let edge = -Infinity;
+    const edges = []; // where the last one of each row ends
     for (const ghost of lane.ghosts) {
       if (ghost.at > right) break;
-      if (ghost.at + (ghost.usual || 0) < left) continue;
+      if (ghost.over < left) continue;
+      const row = Math.min(ghost.row, lane.tall - 1);
       const from = x(ghost.at);
-      if (from < edge + 2) continue; // too close to be told apart
-      const to = Math.max(from + 5, x(ghost.at + (ghost.usual || 0)));
-      edge = from + 3;
-      const y = top + Math.min(ghost.row, lane.tall - 1) * size + (size >= 11 ? 2 : 1);
-      this.dashed(from, to, y, tall, this.paint.colours.soft);
-      if (!(ghost.p95 > ghost.usual)) continue;
+      const [edge, end_] = edges[row] ?? [-9, -9];
+      if (from < edge + 5) continue; // too close to be told apart
+      const to = Math.max(from + 5, x(ghost.over));
+      edges[row] = [from, to];
+      const y = top + row * size + (size >= 11 ? 2 : 1);
+      this.dashed(from, from < end_ ? from + 3 : to, y, tall, this.paint.colours.soft);
       const end = x(ghost.at + ghost.p95);
-      if (end - to < 3) continue;
+      if (from < end_ || !(end - to >= 3)) continue;
       pen.fillStyle = this.paint.colours.soft;
       pen.fillRect(to, y + tall / 2, end - to, 1);
       pen.fillRect(end - 1, y + tall / 4, 1, tall / 2);

@@ -41,7 +41,7 @@ export class Drawer {
     this.element.hidden = false;
     if (anew) {
       this.details = this.why = null;
-      this.next = null;
+      this.next = 0;
       this.text = "";
       this.shown = null;
       this.logHead.hidden = this.log.hidden = this.stepsHead.hidden = true;
@@ -85,12 +85,12 @@ export class Drawer {
   async readLog(run) {
     const found = await this.view.source.log(run.id, this.next);
     if (!found || this.run !== run) return;
-    const first = this.next === null;
+    const first = this.next === 0;
     this.next = found.next;
     this.text = (this.text + found.text).slice(-MOST);
     this.logHead.hidden = this.log.hidden = false;
     const atEnd = this.log.scrollHeight - this.log.scrollTop - this.log.clientHeight < 20;
-    if (found.text || first) this.log.textContent = this.text.replace(ANSI, "") || "Nothing printed yet.";
+    if (found.text || first) this.log.textContent = this.text.replace(ANSI, "") || (run.over < Infinity ? "It printed nothing." : "Nothing printed yet.");
     if (first || atEnd) this.log.scrollTop = this.log.scrollHeight;
   }
 

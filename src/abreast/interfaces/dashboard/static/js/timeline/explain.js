@@ -117,7 +117,7 @@ export function explain(view, item, { details, why } = {}) {
   add("where", [name, place].filter(Boolean).join(", "));
   if (item.critical) add("critical path", `made faster, saves at most ${took(ran)}`);
   if (details?.error) add("error", `${details.error.type}: ${details.error.message}`.slice(0, 300));
-  if (why && item.state <= RUNNING) add("why", why);
+  if (item.state < RUNNING) add("why", why?.replace(/^.*? \(run \d+\) is \w+: /, ""));
   const look = lookOf(item);
   return said({ look, title: model.name(item), id: `#${item.id}`,
     state: item.reason ? `${look} (${item.reason})` : look, facts });
@@ -165,19 +165,22 @@ export class Tip {
     box.append(this.element);
   }
 
-  /** Show something beside a rectangle {x, y, width, height} of the box. */
-  show(found, { x, y, width, height }) {
+  /** Show something beside a rectangle {x, y, width, height} of the box, and not on others. */
+  show(found, { x, y, width, height }, others = []) {
     const { element } = this;
     replace(element, h("div", { class: "tl-tip-title" }, mark(found.look), h("b", null, found.title), h("span", null, found.id)),
       h("div", { class: "tl-tip-state" }, found.state),
       h("dl", null, found.facts.map(([name, value]) => [h("dt", null, name), h("dd", null, value)])));
     element.hidden = false;
-    const room = this.box.getBoundingClientRect();
-    const own = element.getBoundingClientRect();
-    const left = Math.max(4, Math.min(x + Math.min(width, 40) / 2, room.width - own.width - 6));
-    const below = y + height + 8;
-    const over = below + own.height > room.height && y - own.height - 8 > -60;
-    element.style.transform = `translate(${Math.round(left)}px, ${Math.round(over ? y - own.height - 8 : below)}px)`;
+    const [wide, high] = [this.box.clientWidth, this.box.clientHeight];
+    const [own, tall] = [element.offsetWidth, element.offsetHeight];
+    const left = Math.max(4, Math.min(x + Math.min(width, 40) / 2, wide - own - 6));
+    const middle = Math.max(4, Math.min(y, high - tall - 4));
+    const places = [[left, y + height + 8], [left, y - tall - 8], [x - own - 12, middle], [x + width + 12, middle]];
+    const free = ([to, top]) => to >= 0 && to + own <= wide && top >= 0 && top + tall <= high
+      && !others.some((one) => one.x < to + own && one.x + one.width > to && one.y < top + tall && one.y + one.height > top);
+    const [to, top] = places.find(free) ?? [left, Math.min(y + height + 8, high - tall - 4)];
+    element.style.transform = `translate(${Math.round(to)}px, ${Math.round(Math.max(0, top))}px)`;
   }
 
   hide() {

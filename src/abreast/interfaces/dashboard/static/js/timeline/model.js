@@ -154,18 +154,18 @@ export class Model {
       run.reason = row.reason;
       run.created = ms(row.created);
       const started = ms(row.started);
-      if (run.attempt > run.tries.length && run.state !== RUNNING && row.ended === null) {
-        run.tries = [...run.tries, [run.started, now]]; // it is tried again later
-      } else if (row.attempts > run.attempt && run.attempt > run.tries.length) {
-        run.tries = [...run.tries, [run.started, started]];
-      }
       const due = ms(row.due);
+      const last = [run.started, started]; // an attempt of which only the next one tells
+      if (row.attempts > run.attempt && run.attempt > run.tries.length) run.tries = [...run.tries, last];
       if (run.state === BLOCKED || run.state === SCHEDULED) run.ready = due;
       else if (before === BLOCKED) run.ready = Math.min(now, started === started ? started : now);
       else if (before === undefined || before === SCHEDULED) run.ready = due > run.created ? due : run.created;
       run.started = started;
       run.ended = ms(row.ended);
       run.attempt = row.attempts;
+      if (run.attempt > run.tries.length && run.state !== RUNNING && row.ended === null) {
+        run.tries = [...run.tries, [started, now]]; // it is tried again later
+      }
       run.flow = row.flow;
       if (row.worker !== null) run.worker = row.worker;
       [run.part, run.message] = part(row.progress && [row.progress.done, row.progress.total, row.progress.message]);

@@ -72,7 +72,7 @@ class View {
     this.names = new Labels(this.source.live);
     this.canvas = canvas("tl-bars");
     this.space = h("div", { class: "tl-space" }, this.names.element, this.walk.button);
-    this.scroll = h("div", { class: "tl-scroll", tabindex: "-1" }, this.space);
+    this.scroll = h("div", { class: "tl-scroll" }, this.space);
     const [over, strip] = [canvas("tl-over"), canvas("tl-strip")];
     this.bars = new Bars(this.canvas, this.paint);
     this.overlay = new Overlay(over, this.paint);
@@ -384,7 +384,9 @@ class View {
     const box = chip ? { x: chip.left, y: chip.y + this.top, width: chip.right - chip.left, height: chip.tall }
       : boxOf(this, item, place);
     if (!box) return;
-    this.tip.show(found, { ...box, x: Math.max(0, box.x) + this.labels, y: box.y - this.top + STRIP + AXIS });
+    const here = ({ x, y, width, height }) => ({ x: Math.max(0, x) + this.labels, y: y - this.top + STRIP + AXIS,
+      width: Math.min(x + width, this.width) - Math.max(0, x), height });
+    this.tip.show(found, here(box), this.lit.map((run) => boxOf(this, run)).filter(Boolean).map(here));
     if (this.walk.item === item) this.walk.button.setAttribute("aria-label", found.text);
     this.ask("over", "bars");
   }
@@ -413,10 +415,11 @@ class View {
       return;
     }
     const found = hit(this, x, y + this.top);
-    if (found) this.walk.set(found.item, found.place);
     if (found?.chip) this.closer(found.chip);
-    else if (found && !found.item.kind) this.open(found.item, false);
-    else this.chart.focus({ preventScroll: true });
+    else if (found) {
+      this.walk.grasp(found.item, found.place);
+      if (!found.item.kind) this.open(found.item, false);
+    }
   }
 
   /** Come closer to runs that are too short to tell apart. */
@@ -441,8 +444,7 @@ class View {
 
   closed() {
     this.setQuery({ run: null }, { replace: true });
-    if (this.walk.item) this.walk.button.focus({ preventScroll: true });
-    else this.chart.focus();
+    this.walk.grasp(this.walk.item, this.walk.place);
   }
 
   escape() {

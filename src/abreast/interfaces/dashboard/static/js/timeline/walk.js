@@ -31,8 +31,21 @@ export class Walk {
     this.place = place;
   }
 
+  /** Have the focus on something without showing it anew. */
+  grasp(item, place) {
+    this.set(item, place);
+    this.quiet = true;
+    this.button.focus({ preventScroll: true });
+    this.quiet = false;
+    this.follow();
+  }
+
   /** Without anything: what is newest in the first lane that has something in sight. */
   enter() {
+    if (this.quiet) {
+      if (this.item) this.button.setAttribute("aria-label", this.view.explainFocus(this.item));
+      return;
+    }
     if (!this.item || !this.view.box(this.item, this.place)) {
       const { scale } = this.view;
       for (const place of this.view.layout.places) {
@@ -90,8 +103,6 @@ export class Walk {
   /** Lie on the bar. */
   follow() {
     const box = this.item && this.view.box(this.item, this.place);
-    this.button.tabIndex = this.view.layout.places.length ? 0 : -1;
-    this.button.hidden = false;
     const { style } = this.button;
     if (!box) {
       style.transform = "translate(0, 0)";
