@@ -52,15 +52,19 @@ class InternalError(AbreastError, RuntimeError):
 
 
 class Busy(AbreastError):
-    """A limit declared with ``then="fail"`` is full. ``key`` and ``holder`` say by whom."""
+    """A limit declared with ``then="fail"`` is full. ``key`` names it, ``holder`` and ``run`` the
+    label and the id of the run that is in the way, where there is one."""
 
-    def __init__(self, message: str, key: str = "", holder: str | None = None) -> None:
+    def __init__(
+        self, message: str, key: str = "", holder: str | None = None, run: int | None = None
+    ) -> None:
         super().__init__(message)
         self.key = key
         self.holder = holder
+        self.run = run
 
-    def __reduce__(self) -> tuple[type[Busy], tuple[str, str, str | None]]:
-        return type(self), (str(self), self.key, self.holder)
+    def __reduce__(self) -> tuple[type[Busy], tuple[str, str, str | None, int | None]]:
+        return type(self), (str(self), self.key, self.holder, self.run)
 
 
 class StoreError(AbreastError):

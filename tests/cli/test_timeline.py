@@ -17,6 +17,7 @@ from tests.cli.conftest import Abreast, Done
 from tests.cli.durable import document
 
 from abreast import App, Retry
+from abreast.interfaces import timeline_page
 from abreast.interfaces.cli.exits import Refused
 from abreast.interfaces.cli.timeline import moment
 
@@ -91,7 +92,7 @@ def rows(text: str, name: str) -> list[str]:
 
 
 def test_lanes_as_text(shown: Any) -> None:
-    text = shown("--since", "10s").out
+    text = shown("--since", "5m").out
     assert re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d to \d\d:\d\d:\d\d .*runs: 3 completed", text)
     assert len(rows(text, "hold")) == 2, "side by side"
     assert all("█" in row for row in rows(text, "hold"))
@@ -122,7 +123,7 @@ def test_only_some_tasks(shown: Any) -> None:
 
 
 def test_where_signs_cannot_be_shown(shown: Any) -> None:
-    text = shown("--since", "10s", "--until", "+5s", PYTHONIOENCODING="ascii").out
+    text = shown("--since", "5m", "--until", "+5s", PYTHONIOENCODING="ascii").out
     assert text.isascii()
     assert "# run" in text
     assert "x failed" in text
@@ -130,11 +131,11 @@ def test_where_signs_cannot_be_shown(shown: Any) -> None:
 
 @pytest.mark.needs("pty")
 def test_on_a_terminal(terminal: Any, store: str) -> None:
-    screen = terminal("timeline", "--store", store, "--since", "10s")
+    screen = terminal("timeline", "--store", store, "--since", "5m")
     assert screen.end() == 0
     assert "\x1b[32m" in screen.text
     assert "\x1b[31m" in screen.text
-    screen = terminal("timeline", "--store", store, "--since", "10s", NO_COLOR="1")
+    screen = terminal("timeline", "--store", store, "--since", "5m", NO_COLOR="1")
     assert screen.end() == 0
     assert "\x1b" not in screen.text
 
@@ -238,9 +239,61 @@ def test_one_file(shown: Any, store: str, tmp_path: Path, browser: Any) -> None:
     assert any("hold" in lane for lane in lanes)
     shown_runs = page.evaluate("[...document.querySelector('.tl').view.model.runs.keys()]")
     assert sorted(shown_runs) == [run.id for run in runs]
+    (bad,) = (run.id for run in runs if run.name == "bad" and run.state == "failed")
+    page.evaluate("id => { const { view } = document.querySelector('.tl');"
+                  " view.open(view.model.runs.get(id)); }", bad)  # fmt: skip
+    page.get_by_text("ValueError: no </script> luck").first.wait_for()
     assert wrong == []
     assert asked == [path.as_uri()]
     context.close()
+
+
+def test_one_file_says_what_is_in_it(shown: Any, tmp_path: Path) -> None:
+    shown("--since", "2026-01-01T10:00Z", "--until", "2026-01-01T11:00Z", "--html", "none.html")
+    text = (tmp_path / "none.html").read_text(encoding="utf-8")
+    assert "<title>2026-01-01 10:00:00 to 11:00:00 UTC</title>" in text
+    (policy,) = re.findall(r'Content-Security-Policy" content="([^"]*)"', text)
+    assert policy.startswith("default-src 'none'; script-src 'sha256-")
+    assert "unsafe" not in policy
+    assert not re.search(r"""(?:src|href)=["'](?!#)""", text.split("<script")[0])
+
+
+def one_module(monkeypatch: pytest.MonkeyPatch, **files: str) -> str:
+    """Modules of these names and texts as one script; the entry is ``a``."""
+    monkeypatch.setattr(timeline_page, "_asset", lambda name: files[name[3:-3]])
+    return timeline_page.bundle("a.js", "total")
+
+
+def test_modules_in_one_script(monkeypatch: pytest.MonkeyPatch, browser: Any) -> None:
+    script = one_module(
+        monkeypatch,
+        a='import {\n  one, two as second,\n} from "./b.js";\nimport { Three } from "./c.js";\n'
+        "// import of nothing\n/** export */\n"
+        "export const total = () => one() + second + new Three().value + same;\n"
+        "const same = 1000;\n",
+        b='import { Three } from "./c.js";\nexport async function later() {}\n'
+        "export function one() { return same; }\nexport const [zero, two] = [0, 20];\n"
+        "const same = new Three().value / 300;\n",
+        c="export class Three { value = 300; }\n",
+    )
+    page = browser.new_page()
+    assert page.evaluate(f"() => {{ {script}; return total(); }}") == 1321
+    page.close()
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('import * as b from "./b.js";', "not known here: import"),
+        ('const b = await import("./b.js");', "not known here: const b = await import"),
+        ("export default 3;", "not known here: export default 3;"),
+        ("const here = import.meta.url;", "not known here: const here"),
+        ('import { one } from "./a.js";', "modules import each other: a.js → a.js"),
+    ],
+)
+def test_modules_in_another_form(monkeypatch: pytest.MonkeyPatch, text: str, said: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(said)):
+        one_module(monkeypatch, a=f"{text}\nexport const total = 1;\n")
 
 
 def test_one_file_without_scripts(shown: Any, tmp_path: Path, browser: Any) -> None:

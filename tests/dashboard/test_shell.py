@@ -95,7 +95,7 @@ def test_links_stay_in_the_page_and_back_goes_back(page: Page) -> None:
         page.get_by_role("navigation").get_by_role("link", name=name).click()
         expect(page.locator("#top nav a[aria-current=page]")).to_have_attribute("href", path)
         assert place(page).startswith(path)
-        assert page.evaluate("document.activeElement.id") == "main"
+        expect(page.locator("#main")).to_be_focused()
     page.go_back()
     expect(page.locator("#top nav a[aria-current=page]")).to_have_attribute("href", "/workers")
     assert page.evaluate("window.here")
@@ -187,7 +187,7 @@ def test_the_first_stop_of_the_tab_key_skips_the_bar(page: Page) -> None:
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.textContent") == "Skip to content"
     page.keyboard.press("Enter")
-    assert page.evaluate("document.activeElement.id") == "main"
+    expect(page.locator("#main")).to_be_focused()
     assert page.evaluate("location.hash") == "#main"
 
 

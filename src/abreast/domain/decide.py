@@ -267,6 +267,7 @@ def busy(run: Run, key: str, holder: Run | None) -> Busy:
         f"{run.label!r} was refused: limit {key!r} is held{by}",
         key,
         None if holder is None else holder.label,
+        None if holder is None else holder.id or None,
     )
 
 

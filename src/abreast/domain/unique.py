@@ -180,6 +180,7 @@ def busy(run: Run, known: Run) -> Busy:
         f"{run.label!r} was refused: {known.label!r} is the same work and {known.state}",
         known.extra.unique or "" if known.extra is not None else "",
         known.label,
+        known.id or None,
     )
 
 

@@ -16,7 +16,6 @@ from .out import colourful, document, line, note, table
 from .schedule_words import instant_json, moment, now, place_of, stamp, view_of
 
 if TYPE_CHECKING:
-    from ..app import App
     from ..app_schedules import Instant
 
 _HEADS = ["INSTANT", "ZONE", "SCHEDULE", "TASK", "OUTCOME", "RUN", "REASON"]

@@ -17,10 +17,10 @@ from ..lane_text import Cell, Drawn, Frame, Point
 from ..lanes import Timeline, lay_out, span_of
 from ..report_dict import iso
 from ..report_text import count, one_line, speaks_unicode, tally, width
+from ..run_json import SCHEMA, row_of
 from ..run_view import Recorded
 from ..timeline_data import Period
 from . import out
-from .described import SCHEMA, summary
 from .exits import OK, Refused, quietly
 from .found import opened
 from .options import Where
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 _MOST = 20_000  # runs
 _LATEST = 253_000_000_000.0  # seconds since 1970; some thousand years from now
 _ON_A_PIPE = 100  # columns
+_IN_A_FILE = 120
 _MOST_ROWS = 12  # of a lane
 _POINTS = 20  # instants that are told below the picture
 _COLOURS = {
@@ -61,9 +62,10 @@ def timeline(
             if not any(run.known.task.name == name for run in shown.runs):
                 check_task(app, name)
         if html is not None:
-            from ..timeline_page import page
+            from ..timeline_page import extras, page
 
-            _write(html, page(shown.period.columns("task", _MOST), "\n".join(shown.picture(110))))
+            data = shown.period.columns("task", _MOST) | extras(app, shown.runs)
+            _write(html, page(data, "\n".join(shown.picture(_IN_A_FILE))))
         if trace is not None:
             from ..timeline_trace import trace_of
 
@@ -212,7 +214,7 @@ class Shown:
             "truncated": self.more,
             "lanes": [{"name": lane.name, "rows": lane.rows} for lane in lanes],
             "runs": [
-                {**summary(run), "lane": bar.lane, "row": bar.row,
+                {**row_of(run), "lane": bar.lane, "row": bar.row,
                  "first_started": None if (span := span_of(bar.run)) is None else iso(span[0])}
                 for run, bar in zip(self.runs, self.lanes.bars, strict=True)
             ],

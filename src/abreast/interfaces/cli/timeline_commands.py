@@ -20,7 +20,7 @@ _SAID = "2026-12-24T18:00 (or with +01:00), 18:00 (the last time it was that lat
 @click.option("--task", "tasks", metavar="NAME", multiple=True,
               help="Only this task; may be given several times.")  # fmt: skip
 @click.option("--html", metavar="FILE", type=_FILE,
-              help="Write the dashboard's picture as one HTML file, which needs no network.")  # fmt: skip
+              help="Write the picture of the dashboard as one HTML file.")  # fmt: skip
 @click.option("--trace", metavar="FILE", type=_FILE,
               help="Write trace events, which open in https://ui.perfetto.dev.")  # fmt: skip
 @placed("Print the runs with their places, and what was and is scheduled, as one JSON document.")

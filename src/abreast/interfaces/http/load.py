@@ -14,6 +14,7 @@ from ...domain.decide import rank
 from ...domain.limits import Claim, Keys
 from ...domain.states import ENDED
 from ..report_dict import iso
+from ..run_json import limit_rows
 from .query import Text, When, time_of, wrong
 from .route import PREFIX, VIEWER, Here, Route, There, answer, declared
 from .shapes_service import LimitHistory, Limits, Workers

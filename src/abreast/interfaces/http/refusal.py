@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.responses import Response
 
-from ...domain.states import ENDED, State
+from ...domain.states import ENDED
 from ...errors import AbreastError, Busy
 from ..run_json import read_many, row_of
 from .problems import Problem
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from ..stored_run import StoredRun
 
 _USUAL_FOR_S = 5.0  # for how long it is believed what a task usually takes
-_UNENDED = [state for state in State if state not in ENDED]
 
 
 def refused(here: Here, task: str, busy: Busy, on_conflict: str = "fail") -> Response:
@@ -48,13 +47,10 @@ def refused(here: Here, task: str, busy: Busy, on_conflict: str = "fail") -> Res
 
 def in_the_way(app: App, busy: Busy) -> StoredRun | None:
     """The run that holds what another one was refused for; None when it has ended by now."""
-    for row in app.limits():
-        if row.key == busy.key and row.holders:
-            return read_many(app, row.holders[:1]).get(row.holders[0])
-    if busy.holder is None:
+    if busy.run is None:
         return None
-    found = app.search(states=_UNENDED, text=busy.holder, limit=20, system=True)
-    return next((run for run in found if run.label == busy.holder), None)
+    run = read_many(app, [busy.run]).get(busy.run)
+    return None if run is None or run.known.state in ENDED else run
 
 
 def _policy(here: Here, task: str, key: str) -> str:

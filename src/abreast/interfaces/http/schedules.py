@@ -115,6 +115,8 @@ def _misfit(error: UsageError) -> Problem:
     where = next((f"/{name}" for name in members if name in text), "/spec")
     if "zone" in text:
         where = "/timezone"
+    elif "argument" in text and where == "/spec":
+        where = "/kwargs"
     return Problem("invalid", text, errors=[(where, text)])
 
 

@@ -109,7 +109,7 @@ export async function show(ctx) {
     load().then(() => scrollTo(0, 0));
   }
 
-  async function load() {
+  async function load(begins = false) {
     loading.abort();
     loading = new AbortController();
     const { signal } = loading;
@@ -120,7 +120,7 @@ export async function show(ctx) {
       found = await get("/runs", { ...wanted(), cursor, limit: SIZE }, { signal: AbortSignal.any([signal, ctx.signal]) });
     } catch (error) {
       if (error.name === "AbortError") return;
-      if (!table.runs.length) throw error;
+      if (begins) throw error;
       toast(error.message, { kind: "error" });
       return;
     }
@@ -158,7 +158,7 @@ export async function show(ctx) {
     if (come && !table.runs.length) load(); // there is nothing that could move
     else if (come) showNews();
   });
-  ctx.live.on("resync", () => load().catch(() => {}));
+  ctx.live.on("resync", () => load());
 
   // -- choosing -----------------------------------------------------------------------------
 
@@ -284,5 +284,5 @@ export async function show(ctx) {
     h("div", { class: "row", role: "group", "aria-label": "States" }, states, flow)),
     h("div", { class: "newsline", "aria-live": "polite" }, news), table.element, none, h("div", { class: "row turns" }, first, next), bar);
   ticking(ctx);
-  await load();
+  await load(true);
 }

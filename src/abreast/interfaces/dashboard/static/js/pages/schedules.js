@@ -179,11 +179,11 @@ async function declared(ctx, { task, source }) {
 async function add(ctx) {
   ctx.title("Add a schedule");
   const { items } = await reading(ctx)("/tasks");
-  const { node } = scheduleForm(ctx, null, async (values) => {
+  const { node } = scheduleForm(ctx, null, ctx.session.may("operator") && (async (values) => {
     const { name } = await ctx.api.post("/schedules", values);
     toast(`${name} is added`);
     ctx.go(schedulePath(name));
-  }, items.map(({ name }) => name));
+  }), items.map(({ name }) => name));
   replace(ctx.root, heading("Add a schedule"), section("What it says", node));
 }
 

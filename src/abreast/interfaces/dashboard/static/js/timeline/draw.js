@@ -293,7 +293,8 @@ export class Bars {
   }
 
   title(run) {
-    return run.label ?? `#${run.id}`;
+    const { model } = this.view;
+    return run.label ?? (model.by === "worker" || model.by === "flow" ? model.tasks[run.task].name : `#${run.id}`);
   }
 
   box(from, to, y, tall, colour) {
@@ -305,7 +306,7 @@ export class Bars {
       pen.fillRect(left, y, size, tall);
     } else {
       pen.beginPath();
-      pen.roundRect(left, y, size, tall, 2.5);
+      pen.roundRect(left, y, size, tall, tall < 12 ? 1.5 : 2.5);
       pen.fill();
     }
   }
@@ -387,7 +388,7 @@ export class Bars {
     let right = chip.right;
     const text = count > 1 ? `${count}` : "";
     const room = 5 + 6.2 * text.length;
-    if (text && tall >= 11 && Math.min(next - 2, this.width) - chip.left >= room) {
+    if (text && tall >= 11 && Math.min(next - 2, this.x(this.now), this.width) - chip.left >= room) {
       right = Math.max(right, chip.left + room);
     }
     const name = STATE_COLOURS[chip.state];
@@ -429,25 +430,39 @@ export class Bars {
 
   ghosts(lane, top, size) {
     const { pen, x, left, right } = this;
+    const { soft } = this.paint.colours;
     const tall = size - (size >= 16 ? 6 : size >= 11 ? 3 : 2);
-    const edges = []; // where the last one of each row ends
+    const groups = []; // the last one of each row: those that touch are drawn as one
+    const draw = (group, row) => {
+      const y = top + row * size + (size >= 11 ? 2 : 1);
+      this.dashed(group.from, group.to, y, tall, soft);
+      pen.fillStyle = soft;
+      if (group.count > 1) {
+        pen.font = SMALL;
+        if (group.to - group.from > 24 && tall >= 11) {
+          pen.fillText(`${group.count}`, Math.max(0, group.from) + 5, y + tall / 2 + 0.5);
+        }
+      } else if (group.end - group.to >= 3) {
+        pen.fillRect(group.to, y + tall / 2, group.end - group.to, 1);
+        pen.fillRect(group.end - 1, y + tall / 4, 1, tall / 2);
+      }
+    };
     for (const ghost of lane.ghosts) {
       if (ghost.at > right) break;
       if (ghost.over < left) continue;
       const row = Math.min(ghost.row, lane.tall - 1);
       const from = x(ghost.at);
-      const [edge, end_] = edges[row] ?? [-9, -9];
-      if (from < edge + 5) continue; // too close to be told apart
       const to = Math.max(from + 5, x(ghost.over));
-      edges[row] = [from, to];
-      const y = top + row * size + (size >= 11 ? 2 : 1);
-      this.dashed(from, from < end_ ? from + 3 : to, y, tall, this.paint.colours.soft);
-      const end = x(ghost.at + ghost.p95);
-      if (from < end_ || !(end - to >= 3)) continue;
-      pen.fillStyle = this.paint.colours.soft;
-      pen.fillRect(to, y + tall / 2, end - to, 1);
-      pen.fillRect(end - 1, y + tall / 4, 1, tall / 2);
+      const group = groups[row];
+      if (group && from < group.to + 3) {
+        group.to = Math.max(group.to, to);
+        group.count++;
+      } else {
+        if (group) draw(group, row);
+        groups[row] = { from, to, end: x(ghost.at + ghost.p95), count: 1 };
+      }
     }
+    groups.forEach(draw);
   }
 
   points(lane, top, foot) {

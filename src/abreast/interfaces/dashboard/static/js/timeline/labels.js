@@ -1,6 +1,7 @@
 // The names of the lanes, in a column that stays where it is; only those in sight exist.
 
 import { h, keyed, replace } from "../dom.js";
+import { mark } from "./marks.js";
 import { RUNNING } from "./model.js";
 
 const SPARE = 300; // pixels above and below what is in sight
@@ -62,7 +63,8 @@ export class Labels {
     const waiting = lane.queue.length;
     if (element.running === running && element.waiting === waiting) return;
     Object.assign(element, { running, waiting });
-    replace(element.lastChild, running > 0 && h("b", null, `${running} running`),
-      waiting > 0 && h("span", null, `${waiting} waiting`));
+    const count = (number, look, text) => number > 0
+      && h("span", { title: `${number} ${text}` }, mark(look), number, h("span", { class: "unseen" }, text));
+    replace(element.lastChild, count(waiting, "pending", "waiting"), count(running, "running", "running"));
   }
 }

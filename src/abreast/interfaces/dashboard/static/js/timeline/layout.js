@@ -1,6 +1,6 @@
 // Where lanes are from top to bottom.
 
-const SIZES = [26, 22, 16, 11, 7, 4]; // of a row, in pixels
+const SIZES = [26, 22, 18, 12, 8, 5]; // of a row, in pixels
 const SECTION = 24;
 const QUEUE = 5; // rows at most for what waits in one lane
 const LEAST = 26; // a lane has room for its name
@@ -24,7 +24,7 @@ export class Layout {
     }
     if (again) {
       this.cap = narrow ? 19 : 3;
-      this.row = SIZES.find((size) => this.sum(model, size) <= height * (size > 22 ? 1 : size > 11 ? 2 : 4)) ?? SIZES.at(-1);
+      this.row = SIZES.find((size) => this.sum(model, size) <= height * (size > 22 ? 1 : size > 12 ? 2 : 4)) ?? SIZES.at(-1);
       this.foot = foot(this.row);
     }
     const before = this.places;

@@ -135,10 +135,20 @@ export class Model {
       const origin = at;
       run.tries = tries[place]?.map(([from, took]) => [origin + from, origin + from + took]) ?? NONE;
       [run.part, run.message] = part(progress[place]);
-      if (run.flow !== null) this.flows.add(run.flow);
+      this.part(run);
       this.measure(run);
     }
     return oldest;
+  }
+
+  /** A run may be part of a flow, which spans its runs from its submit on. */
+  part(run) {
+    if (run.flow === null || this.flows.has(run.flow)) return;
+    this.flows.add(run.flow);
+    const flow = this.runs.get(run.flow);
+    if (!flow) return;
+    this.measure(flow);
+    flow.lane?.put(flow);
   }
 
   /** Take in rows of runs as live events tell them; `now` is the time at the service. */
@@ -169,7 +179,7 @@ export class Model {
       run.flow = row.flow;
       if (row.worker !== null) run.worker = row.worker;
       [run.part, run.message] = part(row.progress && [row.progress.done, row.progress.total, row.progress.message]);
-      if (run.flow !== null) this.flows.add(run.flow);
+      this.part(run);
       if (run.state !== PENDING) this.held.delete(run.id);
       this.measure(run);
       this.assign(run);
@@ -222,6 +232,7 @@ export class Model {
     const { tries, created, flow } = run;
     run.begin = tries.length ? tries[0][0] : run.attempt > 0 ? run.started : NaN;
     run.over = run.ended === run.ended ? run.ended : Infinity;
+    if (this.flows.has(run.id) && run.begin === run.begin) run.begin = created;
     const waits = [];
     const add = (cause, from, to) => to - from >= 1 && waits.push(cause, from, to);
     const place = this.tasks[run.task].limited || this.held.has(run.id) ? LIMIT : WORKER;

@@ -32,13 +32,13 @@ export function liveSource({ api, live, session, signal }) {
 }
 
 /** What a page brings along: the body of GET /timeline, and perhaps `limits`, `flows` (edges by
- * id) and `why` (by id). */
+ * id), `why` and `details` (by id). */
 export function stillSource(data) {
   const now = Date.parse(data.now);
   const none = async () => null;
   return {
     live: false, now: () => now, may: () => false, load: async () => data,
-    limits: async () => data.limits ?? [], run: none, log: none, steps: async () => [],
+    limits: async () => data.limits ?? [], run: async (id) => data.details?.[id] ?? null, log: none, steps: async () => [],
     why: async (id) => data.why?.[id] ?? null, edges: async (id) => data.flows?.[id] ?? [],
     on: () => () => {},
   };

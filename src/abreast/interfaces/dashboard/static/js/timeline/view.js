@@ -122,13 +122,13 @@ class View {
     this.gripKeys(on);
     source.on("run", (rows) => {
       this.model.take(rows, source.now());
-      if (rows.some((row) => row.state === "pending")) this.later("limits", 1500, () => this.askLimits());
+      if (rows.some((row) => row.state === "pending")) this.later("limits", 1500, () => this.askLimits(), true);
       this.ask("bars", "over", "mini", "labels");
     });
     source.on("instant", (rows) => {
       for (const row of rows) this.model.instant(row);
       this.model.points();
-      this.later("ahead", 1000, () => this.lookAhead());
+      this.later("ahead", 1000, () => this.lookAhead(), true);
       this.ask("bars", "over", "labels");
     });
     source.on("schedule", () => this.later("ahead", 1000, () => this.lookAhead()));
@@ -563,12 +563,12 @@ class View {
 
   // -- drawing --------------------------------------------------------------------------------
 
-  later(name, ms, fn) {
+  /** Do something after a while; asked again meanwhile: after that while from then on (by default),
+   * or still when it was first asked (`steady`). */
+  later(name, ms, fn, steady = false) {
     this.timers ??= new Map();
-    if (this.timers.has(name)) {
-      if (name === "limits") return; // now and then, however much happens
-      clearTimeout(this.timers.get(name));
-    }
+    if (steady && this.timers.has(name)) return;
+    clearTimeout(this.timers.get(name));
     this.timers.set(name, setTimeout(() => {
       this.timers.delete(name);
       if (!this.signal.aborted) fn();
@@ -654,7 +654,7 @@ class View {
       this.minimap.show(this.scale.start, this.scale.end);
       this.message();
     } else if (wanted.has("mini")) {
-      this.later("mini", 1000, () => this.ask("mini"));
+      this.later("mini", 1000, () => this.ask("mini"), true);
     }
     if (time - (this.countAt ?? -1e9) > 300) {
       this.countAt = time;
@@ -671,7 +671,7 @@ class View {
       this.later("table", this.shown ? 300 : 1500, () => {
         this.tableKey = key;
         this.table.draw(this);
-      });
+      }, true);
     }
   }
 
