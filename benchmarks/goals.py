@@ -231,6 +231,21 @@ GOALS = {
     "service_idle_rss_mb": Goal(
         "service", "their resident memory", "MB", at_most=120, own="idle_rss_mb"
     ),
+    "page_kb_gz": Goal("dashboard", "all scripts, styles and icons, compressed", "kB", at_most=80),
+    "paint_ms": Goal(
+        "dashboard",
+        "timeline with 5,000 runs in its window: from the last byte of the data to its picture",
+        "ms",
+        at_most=500,
+    ),
+    "pan_fps": Goal("dashboard", "frames a second while they are dragged about", "/s", at_least=50),
+    "live_lag_ms": Goal(
+        "dashboard",
+        "1,000 changes of state a second for 10 s: age of the oldest when it is drawn, worst of "
+        "each second",
+        "ms",
+        at_most=1_000,
+    ),
 }
 
 

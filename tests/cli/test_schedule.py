@@ -78,7 +78,7 @@ def test_list(schedule: Any) -> None:
     assert " 02:30 CE" in rows[3], "the time is that of the schedule's zone"
     found = document(schedule("list", "--task", "report", "--json"))["schedules"]
     assert [one["name"] for one in found] == ["hourly"]
-    assert found[0]["description"] == "every hour (America/New_York)"
+    assert found[0]["described"] == "every hour (America/New_York)"
     assert found[0]["overlap"] == "skip"
     assert "no schedules" in schedule("list", "--task", "else").err
 

@@ -224,7 +224,8 @@ def test_one_file(shown: Any, store: str, tmp_path: Path, browser: Any) -> None:
     text = path.read_text(encoding="utf-8")
     assert "alert('task')" not in text.replace("\\u003c", "<").split("</head>")[0]
     with App(store) as app:
-        runs = app.timeline(time.time() - 600, time.time())
+        runs = [run.known for run in app.timeline(time.time() - 600, time.time())]
+    (bad,) = (run.id for run in runs if run.task.name == "bad" and run.state == "failed")
     context = browser.new_context()
     page = context.new_page()
     asked: list[str] = []
@@ -239,7 +240,6 @@ def test_one_file(shown: Any, store: str, tmp_path: Path, browser: Any) -> None:
     assert any("hold" in lane for lane in lanes)
     shown_runs = page.evaluate("[...document.querySelector('.tl').view.model.runs.keys()]")
     assert sorted(shown_runs) == [run.id for run in runs]
-    (bad,) = (run.id for run in runs if run.name == "bad" and run.state == "failed")
     page.evaluate("id => { const { view } = document.querySelector('.tl');"
                   " view.open(view.model.runs.get(id)); }", bad)  # fmt: skip
     page.get_by_text("ValueError: no </script> luck").first.wait_for()

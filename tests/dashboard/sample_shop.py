@@ -15,6 +15,7 @@ from playwright.sync_api import Browser
 from tests.dashboard.dashboard_help import Dashboard
 
 from abreast import App
+from abreast.stores.run_logs import log_name
 
 # Whoever has to wait goes on when its gate is opened; nothing of what is shown ends by itself.
 TASKS = '''\
@@ -146,34 +147,37 @@ COLUMNS = (
 )
 Row = tuple[float, str, int, str | None, float, float, str | None, list[Any], str | None]
 COMPLETED, FAILED, CANCELLED, SKIPPED = 4, 5, 6, 7
-HOUR = 3600.0
+PAST = 110 * 60  # seconds that are filled
 
 
 def past() -> Iterator[Row]:
     """What has ended: seconds ago, task, state, reason, wait, length, label, arguments, maker."""
     chance = random.Random(5)
-    for ago in range(130, 74 * 60, 300):
+    for ago in range(130, PAST, 300):
         for market in ("de", "fr", "it")[: 1 + (ago // 300) % 3]:
             took = chance.uniform(90, 280)
             bad = (FAILED, "error") if market == "it" and ago % 900 < 300 else (COMPLETED, None)
             yield (ago + took, "import_orders", *bad, chance.uniform(0.2, 6), took, None,
                    [[market], {}], "schedule import_orders")  # fmt: skip
-    for ago in range(240, 74 * 60, 600):
+    for ago in range(240, PAST, 600):
         yield (ago + 60, "fetch_prices", COMPLETED, None, 0.3, chance.uniform(35, 60), None,
                [[], {}], "schedule fetch_prices")  # fmt: skip
-    for ago in (1500, 2400, 4200):
+    for ago in (1500, 2400, 4200, 5100):
         yield (ago, "sync_stock", COMPLETED, None, 0.5, chance.uniform(640, 780), None,
                [["north"], {}], "schedule sync_stock")  # fmt: skip
-    at = 74 * 60.0
-    while at > 500:
+    free = PAST  # when the press has nothing to do: seconds ago
+    for ago in range(PAST, 500, -145):
         name = chance.choice(("print_labels", "print_labels", "print_catalogue"))
-        took, wait = chance.uniform(60, 190), chance.choice((0.4, 0.4, 45, 110))
-        yield (at, name, COMPLETED, None, wait, took, None, [[int(at) % 97], {}], None)
-        at -= (took + wait) * chance.uniform(1.02, 1.6)
-    for ago in (3300, 3290, 3280, 3270, 3260, 3250, 1620, 1600, 1580, 1560, 1540, 1520, 1500):
+        made = ago + chance.uniform(-60, 60)
+        took, start = chance.uniform(40, 190), min(made - 0.4, free)
+        if start - took < 290:
+            break
+        yield made, name, COMPLETED, None, made - start, took, None, [[ago % 97], {}], None
+        free = start - took
+    for ago in (5000, 4990, 4980, 3300, 3290, 3280, 3270, 1620, 1600, 1580, 1560, 1540):
         yield (ago, "resize_image", COMPLETED, None, chance.uniform(0.2, 40),
                chance.uniform(30, 140), None, [[f"photo-{ago}.jpg"], {}], "user anna")  # fmt: skip
-    for ago in range(200, 74 * 60, 520):
+    for ago in range(200, PAST, 520):
         customer = f"customer {ago % 97}"
         bad = (FAILED, "error") if ago in (1240, 2800) else (COMPLETED, None)
         yield (ago + 8, "send_invoices", *bad, 0.3, chance.uniform(3, 14), customer,
@@ -216,21 +220,23 @@ def fill(folder: Path, now: float) -> None:
 def tell_instants(store: sqlite3.Connection, now: float) -> None:
     """What became of past instants: those of runs, and those that made none."""
     schedules = dict(store.execute("SELECT name, id FROM schedules"))
-    insert = (
-        "INSERT OR IGNORE INTO instants (schedule, at, until, count, outcome, reason, run, decided)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
-    )
-    ran = store.execute(
-        "SELECT r.id, t.name, r.created FROM runs r JOIN tasks t ON t.id = r.task "
-        "WHERE t.name IN ('import_orders', 'fetch_prices', 'sync_stock', 'backup') ORDER BY r.id"
-    ).fetchall()
-    for id, name, at in ran:
-        store.execute(insert, (schedules[name], at, None, 1, "ran", None, id, at))
+    rows: list[tuple[Any, ...]] = [
+        (schedules[name], at, None, 1, "ran", None, id, at)
+        for id, name, at in store.execute(
+            "SELECT r.id, t.name, r.created FROM runs r JOIN tasks t ON t.id = r.task "
+            "WHERE t.name IN ('import_orders', 'fetch_prices', 'sync_stock', 'backup')"
+        )
+    ]
     for ago in (600, 1300, 3700):
-        store.execute(insert, (schedules["sync_stock"], now - ago, None, 1, "skipped",
-                               "the run of the instant before goes on", None, now - ago))  # fmt: skip
-    store.execute(insert, (schedules["fetch_prices"], now - 3400, now - 2950, 3, "missed",
-                           "the service did not run", None, now - 2900))  # fmt: skip
+        rows.append((schedules["sync_stock"], now - ago, None, 1, "skipped",
+                     "the run of the instant before goes on", None, now - ago))  # fmt: skip
+    rows.append((schedules["fetch_prices"], now - 3300, now - 2850, 3, "missed",
+                 "the service did not run", None, now - 2800))  # fmt: skip
+    store.executemany(
+        "INSERT OR IGNORE INTO instants (schedule, at, until, count, outcome, reason, run, decided)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        sorted(rows, key=lambda row: row[1]),
+    )
 
 
 def go_back(store: sqlite3.Connection, id: int, seconds: float, wait: float = 0.4) -> None:
@@ -242,17 +248,22 @@ def go_back(store: sqlite3.Connection, id: int, seconds: float, wait: float = 0.
     )
 
 
-def stamp_log(shop: Dashboard, store: sqlite3.Connection, id: int) -> None:
-    """Have the lines of a log come at the times the run is shown to have had."""
-    (started,) = store.execute("SELECT started FROM runs WHERE id=?", (id,)).fetchone()
-    (path,) = Path(shop.folder).rglob(f"*_{id}.log")
-    lines = path.read_text().splitlines()
+def stamp_log(folder: Path, store: sqlite3.Connection, id: int) -> None:
+    """Have the log of a run be the one of the time at which the run is shown to have begun."""
+    task, name, created, started = store.execute(
+        "SELECT r.task, t.name, r.created, r.started FROM runs r JOIN tasks t ON t.id=r.task "
+        "WHERE r.id=?", (id,),
+    ).fetchone()  # fmt: skip
+    (path,) = folder.rglob(f"*_{id}.log")
     made = []
-    for number, line in enumerate(lines):
+    for number, line in enumerate(path.read_text().splitlines()):
         at = started + 0.4 + number * 2.37
         stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(at)) + f".{int(at % 1 * 1000):03}Z"
         made.append(f"{stamp} {line.partition(' ')[2]}\n")
     path.write_text("".join(made))
+    there = path.parent.parent / log_name(task, name, created, id)
+    there.parent.mkdir(exist_ok=True)
+    path.rename(there)
 
 
 @contextmanager
@@ -316,9 +327,9 @@ def live(shop: Dashboard) -> dict[str, int]:
                 "blocked 2": 120}  # fmt: skip
         for name, seconds in back.items():
             go_back(store, ids[name], seconds)
-        for child, (seconds, wait) in enumerate(((210, 0), (208, 1), (208, 1), (208, 1))):
+        for child, (seconds, wait) in enumerate([(210, 0), *[(208, 1)] * 6]):
             go_back(store, ids["flow"] + child, seconds, wait)
         store.execute("UPDATE runs SET ended=started+64 WHERE id=?", (ids["flow"] + 3,))
         tell_instants(store, time.time())
-        stamp_log(shop, store, ids["log"])
+        stamp_log(shop.folder, store, ids["log"])
     return ids

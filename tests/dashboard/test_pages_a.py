@@ -257,7 +257,7 @@ def test_errors_attempts_and_steps_are_shown(page: Page, dashboard: Dashboard) -
         dashboard.ended(run)
     go(page, f"/runs/{failed}")
     expect(page.locator(".error-box")).to_contain_text("RuntimeError")
-    expect(page.locator(".traceback")).to_contain_text('raise RuntimeError(text)')
+    expect(page.locator(".traceback")).to_contain_text("raise RuntimeError(text)")
     expect(page.locator(".log-row")).to_contain_text("about to fail")
     go(page, f"/runs/{tried}")
     attempts = page.get_by_role("region", name="Attempts")
@@ -276,7 +276,9 @@ def test_who_may_only_look_sees_no_buttons(dashboard: Dashboard) -> None:
     page = context.new_page()
     for path in ("/tasks", "/tasks/hold", "/runs", f"/runs/{run}"):
         go(page, path)
-        expect(page.get_by_role("button", name=re.compile("^(Run|Cancel|Pause its)"))).to_have_count(0)
+        expect(
+            page.get_by_role("button", name=re.compile("^(Run|Cancel|Pause its)"))
+        ).to_have_count(0)
         expect(page.get_by_role("checkbox")).to_have_count(0)
     dashboard.gate("looked")
     expect(state(page)).to_contain_text("completed")
@@ -391,7 +393,10 @@ def test_a_flow_is_a_graph_that_lives(page: Page, dashboard: Dashboard) -> None:
     flow = dashboard.ask("POST", "/api/v1/flows", {"name": "graph", "runs": runs}).json["id"]
     go(page, f"/runs/{flow}")
     expect(page).to_have_url(re.compile(f"/flows/{flow}$"))
-    node = {name: page.locator(".node", has_text=name) for name in ("first", "second", "third", "fourth")}
+    node = {
+        name: page.locator(".node", has_text=name)
+        for name in ("first", "second", "third", "fourth")
+    }
     expect(node["first"]).to_have_attribute("data-state", "running")
     expect(node["second"]).to_have_attribute("data-state", "failed")
     expect(node["third"]).to_have_attribute("data-state", "blocked")
@@ -413,7 +418,12 @@ def test_a_flow_is_a_graph_that_lives(page: Page, dashboard: Dashboard) -> None:
 
 
 def test_a_batch_is_a_grid_with_partial_results(page: Page, dashboard: Dashboard) -> None:
-    batch = {"task": "part", "over": {"model": ["a", "b"]}, "parallel": {"size": [1, 2]}, "join": "gather"}
+    batch = {
+        "task": "part",
+        "over": {"model": ["a", "b"]},
+        "parallel": {"size": [1, 2]},
+        "join": "gather",
+    }
     job = dashboard.ask("POST", "/api/v1/batches", batch).json["id"]
     go(page, f"/flows/{job}")
     lines = page.locator("table.grid tbody tr")

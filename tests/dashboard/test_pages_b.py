@@ -218,7 +218,7 @@ def test_a_declared_schedule_says_where_it_is_declared(open_as: Open) -> None:
 
 def test_a_schedule_is_added(service: Dashboard, open_as: Open) -> None:
     page = open_as("/schedules")
-    page.get_by_role("link", name="Add").click()
+    page.get_by_role("link", name="Add", exact=True).click()
     page.get_by_label("Name").fill("nightly")
     page.get_by_label("Task").select_option("add")
     page.get_by_label("When", exact=True).fill("0 12 * * 1-5")
@@ -554,7 +554,7 @@ def test_a_viewer_sees_no_buttons_and_forges_in_vain(
     heard = len(hook.heard)
     page = open_as("/schedules", user="vera")
     expect(page.get_by_role("link", name="guarded")).to_be_visible()
-    expect(page.get_by_role("link", name="Add")).to_have_count(0)
+    expect(page.get_by_role("link", name="Add", exact=True)).to_have_count(0)
     ready = {"/schedules": ".schedules tbody tr", "/schedules/guarded": ".preview tbody tr",
              "/limits?key=/press": "figure", "/workers": "[data-worker]"}  # fmt: skip
     for path, there in ready.items():

@@ -78,6 +78,22 @@ def test_who_is_logged_out_elsewhere_is_asked_to_log_in(dashboard: Dashboard) ->
     context.close()
 
 
+def test_who_may_look_without_a_name(browser: Browser, tmp_path: Path) -> None:
+    more = {"config": '[server]\nanonymous = "viewer"\n', "users": {"vera": "viewer"}}
+    with looking(tmp_path / "service", browser, **more) as service:
+        context = browser.new_context(base_url=service.url)
+        watched = Watched(context, service.url)
+        page = context.new_page()
+        page.goto("/workers")
+        expect(page.locator(".live")).to_have_attribute("data-state", "live")
+        page.click(".account")
+        expect(page.locator("#menu")).to_contain_text("viewer")
+        page.locator("#menu").get_by_role("link", name="Log in").click()
+        page.wait_for_url("**/login")
+        context.close()
+        assert not watched.wrong
+
+
 def test_pages_are_told_apart(page: Page) -> None:
     for path in PAGES:
         page.goto(path)
@@ -142,6 +158,18 @@ def test_what_a_page_asks_for_fails(broken: BrowserContext) -> None:
     expect(page.locator("[role=alert]")).to_contain_text("the store cannot be read")
 
 
+def test_what_nobody_has_waited_for_fails(broken: BrowserContext) -> None:
+    page = broken.new_page()
+    page.goto("/workers")
+    page.wait_for_selector("main h1")
+    code = "(m) => { Promise.reject(new m.Problem(409, { detail: 'the run has ended' })); }"
+    module(page, "./api.js", code)
+    toast = page.locator(".toast.error")
+    expect(toast).to_contain_text("the run has ended")
+    toast.get_by_role("button", name="Close").click()
+    expect(toast).to_be_hidden()
+
+
 # -- keys -------------------------------------------------------------------------------------
 
 
@@ -189,6 +217,10 @@ def test_the_first_stop_of_the_tab_key_skips_the_bar(page: Page) -> None:
     page.keyboard.press("Enter")
     expect(page.locator("#main")).to_be_focused()
     assert page.evaluate("location.hash") == "#main"
+    page.evaluate("document.querySelector('main h1').dataset.same = 'yes'")
+    page.go_back()
+    assert page.evaluate("location.hash") == ""
+    expect(page.locator("main h1")).to_have_attribute("data-same", "yes")
 
 
 def test_the_theme_is_kept(page: Page) -> None:

@@ -8,6 +8,7 @@ from ...domain.schedule import Schedule, clock_changes, warnings_of
 from ...errors import UsageError
 from ..report_dict import iso
 from ..report_text import one_line
+from ..schedule_json import schedule_row
 from .described import SCHEMA
 from .exits import FAILED_RUNS, OK
 from .found import opened
@@ -21,7 +22,6 @@ from .schedule_words import (
     place_of,
     schedule_of,
     stamp,
-    view_json,
     view_of,
 )
 
@@ -38,7 +38,7 @@ def list_(where: Where, task: str | None, as_json: bool) -> int:
     with opened(where) as app:
         views = app.schedules.list(task)
     if as_json:
-        document({"schema": SCHEMA, "schedules": [view_json(view) for view in views]})
+        document({"schema": SCHEMA, "schedules": [schedule_row(view) for view in views]})
     elif not views:
         note(_NONE if task is None else f"Task {task!r} has no schedules.")
     else:
@@ -179,7 +179,7 @@ def pause(where: Where, names: tuple[str, ...], as_json: bool) -> int:
                 app.schedules.pause(name)
         after = [app.schedules.get(name) for name in before]
     if as_json:
-        document({"schema": SCHEMA, "schedules": [view_json(view) for view in after]})
+        document({"schema": SCHEMA, "schedules": [schedule_row(view) for view in after]})
         return OK
     for view in after:
         since = before[view.name].paused
@@ -199,7 +199,7 @@ def resume(where: Where, names: tuple[str, ...], as_json: bool) -> int:
             app.schedules.resume(name)
         after = [app.schedules.get(name) for name in before]
     if as_json:
-        document({"schema": SCHEMA, "schedules": [view_json(view) for view in after]})
+        document({"schema": SCHEMA, "schedules": [schedule_row(view) for view in after]})
         return OK
     for view in after:
         following = stamp(view.next, place_of(view.timezone))

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 import click
 
 from ..report_text import one_line
+from ..schedule_json import instant_row
 from .described import SCHEMA
 from .exits import OK, Refused
 from .found import opened
 from .options import Where
 from .out import colourful, document, line, note, table
-from .schedule_words import instant_json, moment, now, place_of, stamp, view_of
+from .schedule_words import moment, now, place_of, stamp, view_of
 
 if TYPE_CHECKING:
     from ..app_schedules import Instant
@@ -50,7 +51,7 @@ def ledger(
         )
     more = found[-1].id if len(found) == limit else None
     if as_json:
-        document({"schema": SCHEMA, "instants": [instant_json(one) for one in found],
+        document({"schema": SCHEMA, "instants": [instant_row(one) for one in found],
                   "before": more})  # fmt: skip
         return OK
     if not found:
@@ -106,7 +107,7 @@ def backfill(
         nobody = not dry_run and bool(found) and not app.workers()
     if as_json:
         document({"schema": SCHEMA, "schedule": name, "dry_run": dry_run,
-                  "instants": [instant_json(one) for one in found]})  # fmt: skip
+                  "instants": [instant_row(one) for one in found]})  # fmt: skip
         return OK
     if not found:
         note(f"{name!r} has no instants from {stamp(start, place)} to {stamp(end, place)}.")

@@ -5,13 +5,12 @@ from __future__ import annotations
 import re
 import time
 from datetime import UTC, datetime, tzinfo
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ...domain.policy import seconds
 from ...domain.schedule import Schedule
 from ...domain.zones import instants_of, zone_of
 from ...errors import UnknownSchedule, UsageError
-from ..report_dict import iso
 from ..report_text import duration
 from .exits import NotFound, Refused
 from .found import opened
@@ -152,54 +151,6 @@ def place_of(name: str) -> tzinfo:
         return zone_of(name)
     except UsageError:
         return UTC
-
-
-def view_json(view: ScheduleView) -> dict[str, Any]:
-    """A schedule as values that JSON can hold."""
-    return {
-        "name": view.name,
-        "task": view.task,
-        "spec": view.spec,
-        "kind": view.kind,
-        "timezone": view.timezone,
-        "description": described(view),
-        "overlap": view.overlap,
-        "catch_up": view.catch_up,
-        "window": view.window,
-        "jitter": view.jitter,
-        "args": list(view.args),
-        "kwargs": dict(view.kwargs),
-        "source": view.source,
-        "paused": iso(view.paused),
-        "next": iso(view.next),
-        "due": iso(view.due),
-        "last": None if view.last is None else instant_json(view.last),
-        "last_success": iso(view.last_success),
-    }
-
-
-def described(view: ScheduleView) -> str | None:
-    """A schedule in plain English; None when this version cannot read it."""
-    try:
-        return schedule_of(view).describe()
-    except UsageError:
-        return None
-
-
-def instant_json(instant: Any) -> dict[str, Any]:
-    """A row of the ledger as values that JSON can hold."""
-    return {
-        "id": instant.id,
-        "schedule": instant.schedule,
-        "task": instant.task,
-        "at": iso(instant.at),
-        "until": iso(instant.until),
-        "count": instant.count,
-        "outcome": str(instant.outcome),
-        "reason": instant.reason,
-        "run": instant.run,
-        "decided": iso(instant.decided),
-    }
 
 
 def now() -> float:

@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from ...errors import UnknownSchedule
 from ..run_json import read_many, row_of
+from ..schedule_json import instant_row, schedule_row
 from .problems import Problem
 from .route import encode
-from .schedule_json import instant_row, schedule_row
 from .streams import LONGEST_S, PING, PING_S, frame
 
 if TYPE_CHECKING:

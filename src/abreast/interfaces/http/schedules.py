@@ -14,6 +14,7 @@ from ...domain import schedule as domain
 from ...domain.instants import Outcome
 from ...errors import UnknownSchedule, UsageError
 from ..report_dict import iso
+from ..schedule_json import instant_row, schedule_row
 from .problems import Problem
 from .query import (
     Cursor,
@@ -29,7 +30,6 @@ from .query import (
     words,
 )
 from .route import OPERATOR, PREFIX, VIEWER, Here, Route, There, answer, declared, pages
-from .schedule_json import instant_row, schedule_row
 from .shapes_service import (
     Backfill,
     Backfilled,

@@ -2,7 +2,8 @@
 
 import { dialog, h } from "./dom.js";
 
-const PLACES = [
+/** The pages of the bar: the letter after g, the path, the name. */
+export const PLACES = [
   ["h", "/", "Timeline"], ["t", "/tasks", "Tasks"], ["r", "/runs", "Runs"],
   ["s", "/schedules", "Schedules"], ["l", "/limits", "Limits"], ["w", "/workers", "Workers"],
   ["e", "/settings", "Settings"],
@@ -39,8 +40,8 @@ export async function help() {
   open = false;
 }
 
-const typing = (target) =>
-  target.isContentEditable || ["INPUT", "SELECT", "TEXTAREA"].includes(target.tagName);
+const typing = (target) => target.isContentEditable || target.matches(
+  "select, textarea, input:not([type=checkbox], [type=radio], [type=range])");
 
 /** Heed the keys: actions by key, go(path) for g and a letter. */
 export function listen(actions, go) {

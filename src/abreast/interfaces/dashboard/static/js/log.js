@@ -50,7 +50,7 @@ export class LogView {
     this.#run = run;
     this.#signal = signal;
     this.#live = live;
-    this.#file = new LogFile(run.id, signal);
+    this.#file = new LogFile(run.id, run.log === null, signal);
     this.rows = h("div", { class: "log-rows" });
     this.space = h("div", { class: "log-space" }, this.rows);
     this.view = h("div", { class: "log-view", tabindex: 0, role: "region", "aria-label": "Log",

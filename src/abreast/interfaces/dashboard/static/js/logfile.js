@@ -14,14 +14,16 @@ const utf8 = new TextDecoder();
 const bytewise = new TextDecoder("windows-1252"); // one character for every byte
 const STAMP = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z /gm;
 
-/** The log of a run. `size`: bytes, as far as known. */
+/** The log of a run. `size`: bytes, as far as known. `empty`: whether nothing is known to be there. */
 export class LogFile {
   #path;
   #signal;
+  #empty;
   #pieces = new Map(); // number -> bytes, the last used at the end
 
-  constructor(id, signal) {
+  constructor(id, empty, signal) {
     this.#path = `/runs/${id}/log`;
+    this.#empty = empty;
     this.#signal = signal;
     this.size = 0;
   }
@@ -29,28 +31,29 @@ export class LogFile {
   /** Ask how large it is now; returns whether that has changed. */
   async look() {
     const before = this.size;
-    if (!before) await this.#begin();
-    else await this.#fetch(before - 1, before); // what exists, so that the answer is no error
+    if (before) await this.#fetch(`${before - 1}-${before - 1}`);
+    else if (!this.#empty || (await this.#begun())) await this.#fetch("-1");
     return this.size !== before;
   }
 
-  /** The size of a log that was empty; asked so that an empty one is no error either. */
-  async #begin() {
+  /** Whether something is there by now. A part of nothing would be an error, so all is asked for. */
+  async #begun() {
     const stop = new AbortController();
     const signal = AbortSignal.any([this.#signal, stop.signal]);
     const response = await request("GET", this.#path, { signal });
-    stop.abort(); // it may be large, and only its end is looked at
-    if (response.headers.get("content-length") !== "0") await this.#fetch(0, 1);
+    stop.abort();
+    return response.headers.get("content-length") !== "0";
   }
 
-  async #fetch(from, to) {
+  /** Some bytes, "from-to" or "-count"; takes note of the size. */
+  async #fetch(range) {
     let response;
     try {
-      response = await request("GET", this.#path,
-        { headers: { Range: `bytes=${from}-${to - 1}` }, signal: this.#signal });
+      response = await request("GET", this.#path, { headers: { Range: `bytes=${range}` }, signal: this.#signal });
     } catch (problem) {
       if (problem.status !== 416) throw problem;
-      this.#pieces.clear(); // it was begun anew
+      this.#pieces.clear(); // it is empty, or was begun anew
+      this.#empty = true;
       this.size = 0;
       return new Uint8Array(0);
     }
@@ -64,7 +67,7 @@ export class LogFile {
     const start = this.#gap(Math.max(0, from), Math.min(to, this.size));
     if (start === null) return;
     const end = Math.min(Math.ceil(to / PIECE) * PIECE, this.size);
-    const data = await this.#fetch(start, end);
+    const data = await this.#fetch(`${start}-${end - 1}`);
     for (let at = 0; at < data.length;) {
       const number = Math.floor((start + at) / PIECE);
       const part = data.subarray(at, (number + 1) * PIECE - start);

@@ -1,9 +1,8 @@
 // The frame around all pages: where they are, how one gets to them, what is the same on each.
 
-import { get, serverNow, session } from "./api.js";
 import * as api from "./api.js";
-import { asset, empty, errorCard, h, icon, replace, toast } from "./dom.js";
-import { help, listen } from "./help.js";
+import { asset, empty, errorCard, h, icon, replace, said, toast } from "./dom.js";
+import { PLACES, help, listen } from "./help.js";
 import { live } from "./live.js";
 import { setTheme } from "./prefs.js";
 import { ago, clock, viewerZone } from "./time.js";
@@ -30,14 +29,11 @@ route("/limits", () => import("./pages/limits.js"));
 route("/workers", () => import("./pages/workers.js"));
 route("/settings", () => import("./pages/settings.js"));
 
-const NAV = [
-  ["/", "timeline", "Timeline"], ["/tasks", "tasks", "Tasks"], ["/runs", "runs", "Runs"],
-  ["/schedules", "schedules", "Schedules"], ["/limits", "limits", "Limits"],
-  ["/workers", "workers", "Workers"], ["/settings", "settings", "Settings"],
-];
-
 const main = document.getElementById("main");
 let leave = new AbortController(); // ends what the page of now does
+let shown = ""; // its address
+
+const here = () => location.pathname + location.search;
 
 /** Go to a page of ours. */
 function go(target, { replace: instead = false } = {}) {
@@ -53,6 +49,7 @@ async function show(moved = false) {
   leave = new AbortController();
   const { signal } = leave;
   const path = location.pathname;
+  shown = here();
   markPlace(path);
   const found = routes.map(({ form, load }) => ({ match: form.exec(path), load }))
     .find(({ match }) => match);
@@ -78,7 +75,7 @@ async function show(moved = false) {
 async function context(root, params, signal) {
   const given = Object.entries(params).map(([name, value]) => [name, decodeURIComponent(value)]);
   return {
-    root, signal, api, go, params: Object.fromEntries(given), session: await session(),
+    root, signal, api, go, params: Object.fromEntries(given), session: await api.session(),
     /** The query of the address, as it is now. */
     get query() {
       return new URLSearchParams(location.search);
@@ -93,8 +90,9 @@ async function context(root, params, signal) {
       }
       const text = query.toString();
       const target = location.pathname + (text ? `?${text}` : "");
-      if (target === location.pathname + location.search) return;
+      if (target === here()) return;
       history[instead ? "replaceState" : "pushState"](null, "", target);
+      shown = target;
     },
     /** Live events for as long as the page is shown. */
     live: {
@@ -114,6 +112,7 @@ async function context(root, params, signal) {
 }
 
 function trouble(error) {
+  document.title = `${error.title ?? "Trouble"} – abreast`;
   if (error.status === 404) {
     return empty("search", error.title, h("p", null, error.detail),
       h("p", null, h("a", { href: "/" }, "Timeline"), " · ", h("a", { href: "/runs" }, "Runs")));
@@ -133,10 +132,10 @@ function follow(event) {
   if (target.origin !== location.origin || !routes.some(({ form }) => form.test(target.pathname))) {
     return;
   }
-  const here = target.pathname === location.pathname && target.search === location.search;
-  if (here && target.hash) return;
+  const same = target.pathname + target.search === here();
+  if (same && target.hash) return;
   event.preventDefault();
-  go(target, { replace: here });
+  go(target, { replace: same });
 }
 
 // -- the bar ----------------------------------------------------------------------------------
@@ -155,7 +154,8 @@ const search = h("input", { type: "search", name: "q", placeholder: "Task, label
 const names = h("datalist", { id: "tasks" });
 
 function bar(user) {
-  const links = NAV.map(([path, name, text]) => h("a", { href: path, title: text }, icon(name),
+  const links = PLACES.map(([, path, text]) => h("a", { href: path, title: text },
+    icon(text.toLowerCase()),
     h("span", { class: "text" }, text), counts[path], path === "/runs" && counts.failed));
   const menu = h("div", { id: "menu", popover: true, class: "menu" },
     h("p", null, h("b", null, user.user), h("br"), h("span", { class: "soft" }, user.role)),
@@ -163,9 +163,10 @@ function bar(user) {
     h("button", { type: "button", onclick: nextTheme }, icon("theme"), "Theme", h("kbd", null, "t")),
     h("button", { type: "button", onclick: showHelp }, icon("help"), "Keys", h("kbd", null, "?")),
     h("a", { href: "/api/docs" }, icon("code"), "HTTP API"),
-    user.csrf && h("form", { method: "post", action: "/logout" },
+    user.csrf ? h("form", { method: "post", action: "/logout" },
       h("input", { type: "hidden", name: "csrf_token", value: user.csrf }),
-      h("button", null, icon("logout"), "Log out")));
+      h("button", null, icon("logout"), "Log out"))
+      : h("a", { href: "/login" }, icon("key"), "Log in"));
   function showHelp() {
     menu.hidePopover();
     help();
@@ -205,7 +206,7 @@ function find(event) {
 
 /** Offer the names of tasks, from when somebody first looks for something. */
 async function fillNames() {
-  const { items } = await get("/tasks").catch(() => ({ items: [] }));
+  const { items } = await api.get("/tasks").catch(() => ({ items: [] }));
   replace(names, items.map(({ name }) => h("option", { value: name })));
 }
 
@@ -236,13 +237,13 @@ function showState() {
   liveButton.title = stops ? "Pause (r)" : "Go on (r)";
   liveButton.setAttribute("aria-label", `${STATES[state]}: ${stops ? "pause" : "go on"}`);
   if (state === "live" || state === "paused") since = 0;
-  else since ||= serverNow();
+  else since ||= api.serverNow();
   showBanner();
 }
 
 function showBanner() {
   const box = document.getElementById("banner");
-  const lost = since && serverNow() - since > 2;
+  const lost = since && api.serverNow() - since > 2;
   const kind = lost ? "offline" : live.state === "paused" ? "paused" : "";
   if (box.dataset.kind === kind) return;
   box.dataset.kind = kind;
@@ -251,7 +252,7 @@ function showBanner() {
       h("b", null, clock(since)), "; it is tried again until it works."));
   } else if (kind === "paused") {
     replace(box, icon("pause"), h("span", null, "Paused. This is how things were at ",
-      h("b", null, clock(serverNow())), "."),
+      h("b", null, clock(api.serverNow())), "."),
       h("button", { type: "button", class: "small", onclick: togglePause }, "Go on"));
   } else {
     replace(box);
@@ -269,10 +270,10 @@ function countSoon() {
 }
 
 async function count() {
-  const total = (params) => get("/runs", { ...params, limit: 1, count: true, fields: "id" });
-  const day = Math.floor(serverNow() / 60) * 60 - 86400;
+  const total = (params) => api.get("/runs", { ...params, limit: 1, count: true, fields: "id" });
+  const day = Math.floor(api.serverNow() / 60) * 60 - 86400;
   const [running, failed, workers] = await Promise.all([
-    total({ state: "running" }), total({ state: "failed", since: day }), get("/workers")]);
+    total({ state: "running" }), total({ state: "failed", since: day }), api.get("/workers")]);
   mark(counts["/runs"], running.total, "running");
   mark(counts.failed, failed.total, "failed in 24 hours");
   mark(counts["/workers"], workers.items.length ? 0 : "!", "no worker is alive");
@@ -287,9 +288,9 @@ function mark(element, value, text) {
 /** Once a second: the clock, and how long ago things were. */
 function tick() {
   if (document.hidden) return;
-  time.textContent = clock(serverNow());
+  time.textContent = clock(api.serverNow());
   showBanner();
-  const now = serverNow();
+  const now = api.serverNow();
   for (const element of document.querySelectorAll("time[data-at]")) {
     const text = ago(Number(element.dataset.at), now);
     if (element.textContent !== text) element.textContent = text;
@@ -298,13 +299,15 @@ function tick() {
 
 async function begin() {
   document.addEventListener("click", follow);
-  addEventListener("popstate", () => show());
+  addEventListener("popstate", () => here() !== shown && show()); // else only the #part is another
+  addEventListener("unhandledrejection", ({ reason }) =>
+    reason instanceof api.Problem && toast(said(reason), { kind: "error" }));
   live.on("state", showState);
   for (const kind of ["run", "resync"]) live.on(kind, countSoon);
   search.addEventListener("focus", fillNames);
   listen({ "/": focusSearch, "?": help, t: nextTheme, r: togglePause }, go);
   try {
-    const [user] = await Promise.all([session(), live.start()]);
+    const [user] = await Promise.all([api.session(), live.start()]);
     bar(user);
     showState();
     setInterval(tick, 1000);

@@ -423,8 +423,10 @@ export class Bars {
       pen.fillStyle = this.paint.colours.soft;
       const held = this.view.model.held.get(run.id);
       const cause = run.waits.length ? CAUSES[run.waits.at(-3)] : "";
-      const text = `${this.title(run)} waits for ${held ? held.key : cause}`;
-      pen.fillText(this.shorten(more ? `${text}, and ${more} more` : text, width - from - 4), from, y + tall / 2 + 0.5);
+      const text = `waits for ${held ? held.key : cause}${more ? `, and ${more} more` : ""}`;
+      const full = `${this.title(run)} ${text}`;
+      const room = width - from - 4;
+      pen.fillText(this.shorten(pen.measureText(full).width > room ? text : full, room), from, y + tall / 2 + 0.5);
     }
   }
 
@@ -522,7 +524,7 @@ export class Bars {
       this.widths.set(text, (wide = pen.measureText(text).width));
     }
     if (wide <= room) return text;
-    const keep = Math.floor((text.length * room) / wide) - 1;
+    const keep = Math.floor((text.length * room * 0.95) / wide) - 1; // letters differ in width
     return keep < 2 ? "" : `${text.slice(0, Math.ceil(keep / 2))}…${text.slice(text.length - Math.floor(keep / 2))}`;
   }
 }

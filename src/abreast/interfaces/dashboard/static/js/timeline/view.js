@@ -461,13 +461,13 @@ class View {
     const [from, to] = this.wanted ?? [now - this.span, now + this.span * AHEAD / (1 - AHEAD)];
     await this.load(from - (to - from) / 2, to + (to - from) / 2);
     if (this.signal.aborted) return;
-    performance.mark("timeline-data");
     const here = this.wanted ?? (this.source.live ? [from, to] : this.whole());
     this.fit(...here);
     this.settle(true);
     this.say();
     this.draw(["bars", "over", "labels", "mini"]);
     performance.mark("timeline-painted");
+    this.element.dataset.ready = "";
     this.askLimits();
     const run = this.model.runs.get(Number(this.query.get("run")));
     if (run) this.open(run, false);

@@ -5,12 +5,12 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from ...domain.schedule import Schedule
-from ...errors import AbreastError
-from ..report_dict import iso
+from ..domain.schedule import Schedule
+from ..errors import AbreastError
+from .report_dict import iso
 
 if TYPE_CHECKING:
-    from ..app_schedules import Instant, ScheduleView
+    from .app_schedules import Instant, ScheduleView
 
 
 def schedule_row(view: ScheduleView) -> dict[str, Any]:
