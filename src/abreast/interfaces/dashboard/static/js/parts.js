@@ -85,12 +85,15 @@ export async function act(what, done) {
   }
 }
 
-/** A button that does one thing at a time. */
-export const button = (text, mark, what, attrs) => h("button", { type: "button", ...attrs,
-  async onclick({ currentTarget }) {
-    currentTarget.disabled = true;
-    await what().finally(() => (currentTarget.disabled = false));
+/** A button that does one thing at a time, and keeps the focus meanwhile. */
+export function button(text, mark, what, attrs) {
+  let busy = false;
+  return h("button", { type: "button", ...attrs, async onclick() {
+    if (busy) return;
+    busy = true;
+    await what().finally(() => (busy = false));
   } }, mark && icon(mark), text);
+}
 
 /** A part of a page with a heading. */
 export function section(title, ...content) {

@@ -1,100 +1,83 @@
 // What would have been with another number of units: the runs of a limit, replayed.
 
-/** A queue by numbers: push(item, key, then), pop(), items with the smallest key first. */
-class Heap {
-  items = [];
+/** A line of pairs, the smallest first; most come in order. */
+class Line {
+  list = [];
+  head = 0;
 
   get first() {
-    return this.items[0];
+    return this.list[this.head];
   }
 
   push(item) {
-    const { items } = this;
-    let at = items.push(item) - 1;
-    while (at > 0) {
-      const up = (at - 1) >> 1;
-      if (!before(item, items[up])) break;
-      items[at] = items[up];
-      at = up;
+    let low = this.head;
+    let high = this.list.length;
+    while (low < high) {
+      const middle = (low + high + 1) >> 1;
+      const [key, next] = this.list[middle - 1];
+      if (key < item[0] || (key === item[0] && next <= item[1])) low = middle;
+      else high = middle - 1;
     }
-    items[at] = item;
+    this.list.splice(low, 0, item);
   }
 
   pop() {
-    const { items } = this;
-    const found = items[0];
-    const item = items.pop();
-    if (items.length === 0) return found;
-    let at = 0;
-    for (;;) {
-      let down = 2 * at + 1;
-      if (down >= items.length) break;
-      if (down + 1 < items.length && before(items[down + 1], items[down])) down += 1;
-      if (!before(items[down], item)) break;
-      items[at] = items[down];
-      at = down;
-    }
-    items[at] = item;
-    return found;
+    return this.list[this.head++];
   }
 }
 
-const before = (one, other) => one[0] - other[0] < 0 || (one[0] === other[0] && one[1] < other[1]);
-
-/** The smallest value that 95 of 100 do not exceed; 0 of none. */
-export function p95(values) {
-  const sorted = Float64Array.from(values).sort();
-  return sorted.length ? sorted[Math.ceil(sorted.length * 0.95) - 1] : 0;
+/** Waits, beginning and end in milliseconds as figures in seconds: of the waits, that of 95 %. */
+function figures(waits, first, last) {
+  waits.sort((a, b) => a - b);
+  return { wait: waits[Math.ceil(waits.length * 0.95) - 1] / 1000, makespan: (last - first) / 1000 };
 }
-
-const outcome = (waits, first, last) => ({ makespan: (last - first) / 1000, wait: p95(waits) / 1000 });
 
 /**
  * Replay runs with n units of their limit, by the rule of the product: whoever waits starts by
  * rank (age and priority) as soon as its units are free, and nobody behind it goes first. runs:
  * columns {ready, rank, took, cost} in milliseconds; per: of a rate, the milliseconds after a start
- * until its units return. Returns {makespan, wait (of 95 in 100)} in seconds, or null when some
- * run needs more than n units.
+ * until its units return. Returns {wait, makespan} in seconds, or null when some run needs more.
  */
-export function replay({ ready, rank, took, cost }, n, per = null) {
-  const arrivals = ready.map((_, index) => index).sort((a, b) => ready[a] - ready[b] || a - b);
-  const line = new Heap(); // [rank, index]
-  const back = new Heap(); // [when units return, how many]
+export function replay({ ready, rank, took, cost }, n, per) {
+  const coming = ready.map((_, index) => index).sort((a, b) => ready[a] - ready[b] || a - b);
+  const line = new Line(); // [rank, index]
+  const back = new Line(); // [when units return, how many]
   const waits = [];
   let held = 0;
-  let last = -Infinity;
-  for (let next = 0; next < arrivals.length || line.first;) {
-    const now = Math.min(arrivals[next] === undefined ? Infinity : ready[arrivals[next]],
-      line.first && back.first ? back.first[0] : Infinity);
+  let last = 0;
+  for (let next = 0; next < coming.length || line.first;) {
+    const now = Math.min(ready[coming[next]] ?? Infinity, (line.first && back.first?.[0]) ?? Infinity);
     if (now === Infinity) return null; // nothing returns, and yet somebody waits
-    while (back.first && back.first[0] <= now) held -= back.pop()[1];
-    for (; next < arrivals.length && ready[arrivals[next]] <= now; next += 1) {
-      line.push([rank[arrivals[next]], arrivals[next]]);
-    }
-    while (line.first && held + cost[line.first[1]] <= n + 1e-9) {
-      const index = line.pop()[1];
+    while (back.first?.[0] <= now) held -= back.pop()[1];
+    for (; ready[coming[next]] <= now; next++) line.push([rank[coming[next]], coming[next]]);
+    while (line.first && held + cost[line.first[1]] <= n) {
+      const [, index] = line.pop();
       waits.push(now - ready[index]);
       last = Math.max(last, now + took[index]);
       held += cost[index];
       back.push([now + (per ?? took[index]), cost[index]]);
     }
   }
-  return waits.length ? outcome(waits, ready[arrivals[0]], last) : null;
+  return figures(waits, ready[coming[0]], last);
 }
 
-/** How it really was: the same two figures of runs as they started. */
+/** How it really was: the same figures of runs as they started. */
 export function asItWas({ ready, started, took }) {
-  const waits = ready.map((at, index) => Math.max(0, started[index] - at));
-  const ends = started.map((at, index) => at + took[index]);
-  const least = (values) => values.reduce((a, b) => Math.min(a, b), Infinity);
-  return outcome(waits, least(ready), -least(ends.map((at) => -at)));
+  let first = Infinity;
+  let last = 0;
+  const waits = ready.map((at, index) => {
+    first = Math.min(first, at);
+    last = Math.max(last, started[index] + took[index]);
+    return Math.max(0, started[index] - at);
+  });
+  return figures(waits, first, last);
 }
 
-/** Sizes to try out: from 1 to twice n, at most `most` of them, n among them. */
-export function sizes(n, most = 40) {
+/** Sizes to try out: from 1 to twice n, some forty at most, n among them. */
+export function sizes(n) {
   const end = Math.max(2, 2 * n);
-  const step = Math.max(1, Math.ceil(end / most));
+  const step = Math.ceil(end / 40);
   const found = new Set([1, n, end]);
-  for (let size = step; size <= end; size += step) found.add(size);
+  for (let size = step; size < end; size += step) found.add(size);
   return [...found].sort((a, b) => a - b);
 }

@@ -30,6 +30,7 @@ export async function show(ctx) {
       get("/limits", { idle: true }), listed("running", "-created"), listed("pending", "created")]);
     runs = new Map(found.flatMap((page) => page.items).map((run) => [run.id, run]));
     for (const row of seen.values()) Object.assign(row, { held: 0, holders: [], waiting: 0, waiters: [] });
+    if (seen.size > 500) seen.clear(); // so many come from arguments, and are soon gone
     for (const row of items) seen.set(row.key, row);
     replace(place, seen.size ? table : empty("limits", "No task has a limit", h("p", null, "Write ",
       h("code", null, '@task(limits=[Limit(2, "/press")])'), " beside a function.")));

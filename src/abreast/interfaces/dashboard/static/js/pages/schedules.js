@@ -109,17 +109,26 @@ async function all(ctx) {
     first.lastChild.textContent = described;
     replace(coming, paused ? "paused" : next ? [until(next, zone), inZones(next, zone)] : "never");
     replace(last, instants.map((instant) => outcomeOf(instant, states.get(instant.run), zone)));
-    if (may && row.paused !== paused) replace(actions, pauser(ctx, name, paused));
-    row.paused = paused;
+    if (!may) return;
+    row.pauser ??= pauser(ctx, name);
+    row.pauser.show(paused);
+    if (!actions.firstChild) actions.append(row.pauser.node);
   }
 }
 
-const pauser = (ctx, name, paused) => {
-  const verb = paused ? "resume" : "pause";
-  return button(paused ? "Resume" : "Pause", paused ? "play" : "pause",
-    () => act(() => ctx.api.post(`${schedulePath(name)}/${verb}`), `${name} ${paused ? "goes on" : "is paused"}`),
-    { "aria-label": `${verb} ${name}` });
-};
+/** The button that pauses and resumes: {node, show(paused)}. */
+function pauser(ctx, name) {
+  let verb;
+  const node = button("", null, () => {
+    const now = verb;
+    return act(() => ctx.api.post(`${schedulePath(name)}/${now}`), `${name}: ${now}d`);
+  });
+  return { node, show(paused) {
+    verb = paused ? "resume" : "pause";
+    node.setAttribute("aria-label", `${verb} ${name}`);
+    replace(node, icon(paused ? "play" : "pause"), paused ? "Resume" : "Pause");
+  } };
+}
 
 // -- one --------------------------------------------------------------------------------------
 
@@ -129,7 +138,8 @@ async function one(ctx, name) {
   let view = await reading(ctx)(path);
   const may = ctx.session.may("operator");
   const ours = view.source === "api";
-  const [doing, next, success, place] = ["span", "span", "span", "div"].map((tag) => h(tag));
+  const doing = pauser(ctx, name);
+  const [next, success, place] = ["span", "span", "div"].map((tag) => h(tag));
   const { task } = view;
   let form;
 
@@ -145,8 +155,8 @@ async function one(ctx, name) {
     if (!form || (form.pristine() && kept(form.view) !== kept(now))) {
       replace(place, (form = scheduleForm(ctx, now, ours && may ? save : null)).node);
     }
-    if (may && (view.paused !== now.paused || !doing.firstChild)) replace(doing, pauser(ctx, name, now.paused));
     view = now;
+    doing.show(view.paused);
     replace(next, view.paused ? ["paused ", until(view.paused)]
       : view.next ? [until(view.next, view.timezone), ", ", inZones(view.next, view.timezone)] : "never");
     replace(success, view.last_success ? until(view.last_success, view.timezone) : "never");
@@ -154,7 +164,7 @@ async function one(ctx, name) {
 
   draw(view);
   const ledger = ledgerOf(ctx, path, name, view.timezone);
-  replace(ctx.root, heading(name, doing, may && [
+  replace(ctx.root, heading(name, may && [doing.node,
     button("Backfill", "retrying", () => backfill(ctx, view)),
     ours && button("Remove", "trash", async () => {
       if (await dialog({ title: `Remove ${name}?`, body: "Its ledger and its runs stay.",

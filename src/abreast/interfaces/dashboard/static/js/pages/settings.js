@@ -32,7 +32,7 @@ export async function show(ctx) {
 async function service(ctx) {
   const info = await reading(ctx)("/info");
   return section("Service", facts([["Version", info.version], ["App", info.app], ["Time zone", info.timezone],
-    ["Started", [inZones(info.started), " ", since(info.started), " ago"]],
+    ["Started", [inZones(info.started), ", ", since(info.started), " ago"]],
     ["State", info.draining ? "draining: starts nothing new" : "working"],
     ["You", `${ctx.session.user}, ${ctx.session.role}`]]),
   ctx.session.may("admin") && h("p", null, button("Read settings and tasks again", "retrying",
@@ -120,7 +120,10 @@ async function users(ctx, again) {
   return section("Users", items.length ? table(["Name", "Role", "Since"], items.map((user) =>
     h("tr", { "data-user": user.name }, h("td", null, h("b", null, user.name)),
       h("td", null, choice(ROLES, user.role, { "aria-label": `Role of ${user.name}`,
-        onchange: ({ target }) => act(() => ctx.api.patch(path(user.name), { role: target.value }), "It is set").then(again) })),
+        async onchange({ target }) {
+          if (await act(() => ctx.api.patch(path(user.name), { role: target.value }), "It is set")) user.role = target.value;
+          else target.value = user.role;
+        } })),
       h("td", null, day(user.created)),
       h("td", { class: "do" }, small("Password", user.name, () => change(user)), " ",
         small("Remove", user.name, () => remove(user))))))

@@ -282,14 +282,15 @@ export class Bars {
     let room = Math.min(to, width) - Math.max(start, 0) - 8;
     if (room < 12) return;
     const ink = this.paint.on(STATE_COLOURS[state]);
+    const middle = y + tall * (state === CANCELLED ? 0.65 : 0.5);
     if (to <= width) {
-      this.icon(STATES[state], to - 15, y + (tall - 12) / 2, ink);
+      this.icon(STATES[state], to - 15, middle - 6, ink);
       room -= 14;
     }
     if (room < 24) return;
     pen.font = FONT;
     pen.fillStyle = run.part < 0.5 ? colours.text : ink;
-    pen.fillText(this.shorten(this.title(run), room), Math.max(start, 0) + 5, y + tall / 2 + 0.5);
+    pen.fillText(this.shorten(this.title(run), room), Math.max(start, 0) + 5, middle + 0.5);
   }
 
   title(run) {
@@ -524,6 +525,7 @@ export class Bars {
       this.widths.set(text, (wide = pen.measureText(text).width));
     }
     if (wide <= room) return text;
+    if (/^#\d+$/.test(text)) return ""; // a part of a number says nothing
     const keep = Math.floor((text.length * room * 0.95) / wide) - 1; // letters differ in width
     return keep < 2 ? "" : `${text.slice(0, Math.ceil(keep / 2))}…${text.slice(text.length - Math.floor(keep / 2))}`;
   }
