@@ -301,7 +301,7 @@ def live(shop: Dashboard) -> dict[str, int]:
           for table in ("orders", "stock", "mail")),
         {"task": "merge", "args": [{"$run": table} for table in ("orders", "stock", "mail")]},
         {"task": "render", "label": "pdf", "args": [{"$run": "merge"}]},
-        {"task": "render", "label": "html", "args": [{"$run": "merge"}], "kwargs": {"form": "html"}},
+        {"task": "render", "label": "html", "args": [{"$run": "merge"}, "html"]},
     ]  # fmt: skip
     shop.gate("extract-mail")
     ids["flow"] = shop.ask("POST", "/api/v1/flows", {"name": "report", "runs": graph}).json["id"]

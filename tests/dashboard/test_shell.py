@@ -137,7 +137,10 @@ def test_a_page_that_cannot_be_loaded(broken: BrowserContext) -> None:
     page.route("**/pages/limits.js", lambda route: route.abort())
     page.goto("/limits")
     expect(page.locator("[role=alert] h2")).to_have_text("This page could not be loaded")
-    page.unroute("**/pages/limits.js")
+    page.route("**/api/v1/me", lambda route: route.abort())
+    page.get_by_role("button", name="Try again").click()
+    expect(page.locator(".toast.error")).to_contain_text("does not answer")
+    page.unroute_all()
     page.get_by_role("button", name="Try again").click()
     expect(page.locator("main h1")).to_be_visible()
 

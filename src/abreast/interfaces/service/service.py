@@ -1,5 +1,5 @@
 """The service: tasks of a folder, of the configuration and of an app; a worker; schedules; what
-follows from ends. The HTTP API is put in front of it by :mod:`.serving`."""
+follows from ends. ``abreast serve`` puts the HTTP API in front of it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from ... import __version__
 from ...engine.scheduler import Scheduler
 from ...errors import AbreastError, StoreError, UsageError
 from .. import access
-
 from ..app import App
 from ..discovery import load_app
 from ..folder import Folder
@@ -225,10 +224,10 @@ class Service:
             self.notices.change(new)
             self.notices.complain()
             said += self.folder.change(new)
-            if isinstance(new.scheduler.max_workers, int) and not self.worker.auto:
-                if new.scheduler.max_workers != self.worker.concurrency:
-                    self.worker.resize(new.scheduler.max_workers)
-                    said.append(f"max_workers is {new.scheduler.max_workers} now")
+            size = new.scheduler.max_workers
+            if isinstance(size, int) and not self.worker.auto and size != self.worker.concurrency:
+                self.worker.resize(size)
+                said.append(f"max_workers is {size} now")
             self.worker.drain = new.scheduler.drain
             self._declare()
         return said

@@ -120,7 +120,8 @@ function trouble(error) {
   // After an upgrade the parts of the old version are gone; everything has to be loaded again.
   const part = error instanceof TypeError && /module|import/i.test(error.message);
   if (part) return errorCard({ title: "This page could not be loaded",
-    detail: "The service may have another version by now" }, () => location.reload());
+    detail: "The service does not answer, or has another version by now" },
+  () => api.get("/me").then(() => location.reload()));
   return errorCard(error, () => show());
 }
 

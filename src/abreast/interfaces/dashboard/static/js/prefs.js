@@ -20,8 +20,7 @@ export function prefer(name, value) {
   }
 }
 
-/** "system", "light" or "dark". */
-export const theme = () => pref("theme", "system");
+const theme = () => pref("theme", "system");
 
 /** Take another theme, by default the next one; returns its name. */
 export function setTheme(name = THEMES[(THEMES.indexOf(theme()) + 1) % THEMES.length]) {

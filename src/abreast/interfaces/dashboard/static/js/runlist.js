@@ -1,10 +1,9 @@
-// Runs as rows of a table whose rows stay where they are.
+// Runs as rows of a table whose rows stay where they are, and as bars.
 
 import { h, icon, keyed, replace, svg } from "./dom.js";
-import { serverNow } from "./api.js";
-import { since } from "./parts.js";
-import { ENDED, badge, look } from "./states.js";
-import { ago, both, seconds, span } from "./time.js";
+import { since, until } from "./parts.js";
+import { ENDED, badge } from "./states.js";
+import { span } from "./time.js";
 
 /** The page of a run; of a flow, that of its graph. */
 export const place = (run) => `/${run.executor === "flow" ? "flows" : "runs"}/${run.id}`;
@@ -12,29 +11,36 @@ export const place = (run) => `/${run.executor === "flow" ? "flows" : "runs"}/${
 /** The page of a task. */
 export const taskPlace = (name) => `/tasks/${encodeURIComponent(name)}`;
 
-/** How long ago, kept up to date by the page. */
-export const when = (time) => time === null ? h("span", null, "–")
-  : h("time", { "data-at": seconds(time), title: both(time), class: "num" }, ago(time, serverNow()));
+/** The state of a run; short: only its icon is seen. */
+export const stateOf = (run, short) => badge(run.state, run.reason, run.attempts, short);
 
-/** Who made a run, with links to a schedule or another run. */
+/** Who made a run, with links to a schedule, a task or another run. */
 export function maker({ trigger, retry_of: earlier }) {
-  const [word, ...rest] = trigger.split(" ");
-  const name = rest.join(" ");
+  const [word, name] = trigger.split(/ (.*)/s);
   if (earlier) return ["retry of ", h("a", { href: `/runs/${earlier}` }, `#${earlier}`)];
-  if ((word === "schedule" || word === "backfill") && name) {
-    return [`${word} `, h("a", { href: `/schedules/${encodeURIComponent(name)}` }, name)];
-  }
-  if (word === "after" && name) return ["after ", h("a", { href: taskPlace(name) }, name)];
-  return trigger;
+  if (!name || word === "user") return trigger;
+  return [word, " ", h("a", { href: word === "after" ? taskPlace(name) : `/schedules/${encodeURIComponent(name)}` }, name)];
 }
 
 /** How far a run says it is; null when it says nothing. */
-export function meter(progress, label = "Progress") {
-  if (!progress) return null;
-  const { done, total, message } = progress;
-  const text = total ? `${Number(done.toFixed(1))} of ${Number(total.toFixed(1))}` : String(done);
-  return h("progress", { value: total ? done : null, max: total || null, "aria-label": label,
-    title: message ? `${text}: ${message}` : text });
+export const meter = (progress) => progress && h("progress", { value: progress.total ? progress.done : null,
+  max: progress.total || null, title: progress.message, "aria-label": "Progress" });
+
+/** How long a run has waited, or waits. */
+export const waited = (run) => run.started ? span(run.wait_seconds) : ENDED.has(run.state) ? "–" : since(run.created);
+
+/** How long a run has taken, or is taking. */
+export const took = (run) => run.ended ? span(run.run_seconds) : run.started ? since(run.started) : "–";
+
+/** Fill an element anew only when what it shows has changed: put(element, data, make). */
+export function memory() {
+  const shown = new WeakMap();
+  return (element, data, make) => {
+    const text = JSON.stringify(data) ?? "";
+    if (shown.get(element) === text) return;
+    shown.set(element, text);
+    replace(element, make());
+  };
 }
 
 /** Call a function again and again, while somebody looks and live changes are not paused. */
@@ -46,7 +52,7 @@ export function often(fn, ms, ctx) {
 /** Call a function soon, and not again before it has ended and `ms` have passed. */
 export function paced(fn, ms, signal) {
   let timer = 0;
-  let last = 0;
+  let next = 0;
   let busy = false;
   let again = false;
   async function turn() {
@@ -55,122 +61,91 @@ export function paced(fn, ms, signal) {
     again = false;
     const began = performance.now();
     await fn();
-    last = performance.now();
-    pace = Math.max(ms, 10 * (last - began)); // a service that is slow is asked less often
+    const now = performance.now();
+    next = now + Math.max(ms, 10 * (now - began)); // a service that is slow is asked less often
     busy = false;
     if (again) ask();
   }
-  let pace = ms;
   function ask() {
     again = true;
-    if (busy || timer || signal.aborted) return;
-    timer = setTimeout(turn, Math.max(0, last + pace - performance.now()));
+    if (!busy && !timer && !signal.aborted) timer = setTimeout(turn, next - performance.now());
   }
   signal.addEventListener("abort", () => clearTimeout(timer));
   return ask;
 }
 
-const waited = (run) => run.started !== null ? span(run.wait_seconds)
-  : ENDED.has(run.state) ? "–" : since(run.created);
-
-const took = (run) => run.ended !== null ? span(run.run_seconds)
-  : run.state !== "running" ? "–" : [since(run.started), meter(run.progress, `Progress of run ${run.id}`)];
-
-// What a column is called, how its cell begins, and what changes in it: live, when `of` has changed.
-// plain: says in a card of narrow windows what it is.
+// What stands in the columns; `of`: what of a run can change it. plain: a card of narrow windows
+// does not say what it is.
 const COLUMNS = {
-  state: { head: "State", plain: true, of: (run) => [run.state, run.reason, run.attempts],
-    live: (run) => badge(run.state, run.reason, run.attempts) },
+  state: { head: "State", plain: true, of: (run) => [run.state, run.reason, run.attempts], make: (run) => stateOf(run) },
   id: { head: "Run", plain: true, make: (run) => h("a", { href: place(run), class: "mono" }, `#${run.id}`) },
-  name: { head: "Task", plain: true, cut: true, whole: true, make: (run) => [
-    run.executor === "flow" ? h("span", { class: "flow-name" }, icon("flow"), run.name)
-      : h("a", { href: taskPlace(run.name) }, run.name),
+  name: { head: "Task", plain: true, kind: "cut whole", make: (run) => [
+    run.executor === "flow" ? [icon("flow"), " ", run.name] : h("a", { href: taskPlace(run.name) }, run.name),
     run.label !== run.name && h("span", { class: "soft" }, ` ${run.label}`)] },
-  label: { head: "Label", plain: true, cut: true, whole: true, make: (run) => run.label },
-  trigger: { head: "Made by", cut: true, make: maker },
-  created: { head: "Made", number: true, make: (run) => when(run.created) },
-  wait: { head: "Waited", number: true, of: (run) => [run.started, run.ended], live: waited },
-  took: { head: "Took", number: true, of: (run) => [run.started, run.ended, run.progress], live: took },
+  label: { head: "Label", plain: true, kind: "cut whole", make: (run) => run.label },
+  trigger: { head: "Made by", kind: "cut", make: maker },
+  created: { head: "Made", kind: "num", make: (run) => until(run.created) },
+  wait: { head: "Waited", kind: "num", of: (run) => [run.started, run.ended], make: waited },
+  took: { head: "Took", kind: "num", of: (run) => [run.started, run.ended, run.progress],
+    make: (run) => [took(run), run.state === "running" && meter(run.progress)] },
 };
 
 /**
- * A table of runs: {element, show(runs), update(run), runs}. update brings a row up to date and
+ * A table of runs: {element, show(runs), update(run), ids}. update brings a row up to date and
  * returns whether there is one. pick: makes the first cell of a row, say with a box to choose it.
  */
-export function runTable(columns, { label, pick } = {}) {
-  const shown = new Map(); // id -> {run, cells, told}
+export function runTable(names, label, pick) {
+  const put = memory();
+  const rows = new Map(); // by id
   const body = h("tbody");
-  const element = h("table", { class: "list runs", "aria-label": label },
-    h("thead", null, h("tr", null, pick && h("th", { class: "pick" }, h("span", { class: "unseen" }, "Choose")),
-      columns.map((name) => h("th", { scope: "col", class: [`c-${name}`, COLUMNS[name].number && "num"] },
-        COLUMNS[name].head)))), body);
+  const element = h("table", { class: "list runs", "aria-label": label }, h("thead", null, h("tr", null,
+    pick && h("th", { class: "pick" }, h("span", { class: "unseen" }, "Choose")),
+    names.map((name) => h("th", { scope: "col", class: `c-${name} ${COLUMNS[name].kind ?? ""}` }, COLUMNS[name].head)))), body);
 
-  function make(run) {
-    const cells = columns.map((name) => {
-      const { head, plain, number, cut, whole, make: fill } = COLUMNS[name];
-      return h("td", { "data-label": plain ? null : head, class: [`c-${name}`, number && "num", cut && "cut", whole && "whole"],
-        title: cut && name === "name" ? `${run.name} ${run.label}` : null }, fill?.(run));
-    });
-    shown.set(run.id, { run, cells, told: [] });
-    return h("tr", { "data-id": run.id }, pick && h("td", { class: "pick" }, pick(run)), cells);
-  }
-
-  function fill(run) {
-    const known = shown.get(run.id);
-    known.run = run;
-    columns.forEach((name, index) => {
-      const { live, of } = COLUMNS[name];
-      const told = live && JSON.stringify(of(run));
-      if (!live || known.told[index] === told) return; // elements that stay do not flicker
-      known.told[index] = told;
-      replace(known.cells[index], live(run));
-    });
+  const make = (run) => h("tr", { "data-id": run.id }, pick && h("td", { class: "pick" }, pick(run)),
+    names.map((name) => h("td", { class: `c-${name} ${COLUMNS[name].kind ?? ""}`,
+      "data-label": COLUMNS[name].plain ? null : COLUMNS[name].head })));
+  function fill(row, run) {
+    rows.set(run.id, row);
+    names.forEach((name, index) => put(row.cells[index + (pick ? 1 : 0)], COLUMNS[name].of?.(run), () => COLUMNS[name].make(run)));
   }
 
   return {
     element,
     show(runs) {
-      keyed(body, runs, (run) => run.id, make, (_, run) => fill(run));
-      const ids = new Set(runs.map((run) => run.id));
-      for (const id of shown.keys()) if (!ids.has(id)) shown.delete(id);
+      rows.clear();
+      keyed(body, runs, (run) => run.id, make, fill);
     },
     update(run) {
-      if (!shown.has(run.id)) return false;
-      fill(run);
-      return true;
+      if (rows.has(run.id)) fill(rows.get(run.id), run);
+      return rows.has(run.id);
     },
-    get runs() {
-      return [...shown.values()].map(({ run }) => run);
+    get ids() {
+      return [...rows.keys()];
     },
   };
 }
-
-// -- durations as bars --------------------------------------------------------------------------
 
 const WIDE = 5;
 
 /**
  * The last runs of a task as bars, the newest on the right: their height is how long they took,
- * their form and colour how they ended. go(path) opens one.
+ * their form and colour how they ended.
  */
-export function spark(recent, slots = 30, high = 26) {
+export function spark(recent, high = 26, slots = 30) {
   const runs = recent.slice(0, slots).reverse();
   const most = Math.max(...runs.map((run) => run.seconds ?? 0), 1e-9);
   const counts = {};
-  const bars = runs.map((run, index) => {
-    counts[run.state] = (counts[run.state] ?? 0) + 1;
-    const tall = Math.max(3, Math.round(((run.seconds ?? 0) / most) * (high - 6)));
-    const x = (slots - runs.length + index) * WIDE;
-    const bottom = high - 5;
-    const { text } = look(run.state);
-    const shape = run.state === "completed" || run.state === "failed"
-      ? svg("rect", { x, y: bottom - tall, width: WIDE - 1.5, height: tall })
-      : svg("rect", { class: "hollow", x: x + .5, y: bottom - tall + .5, width: WIDE - 2.5, height: tall - 1 });
-    return svg("g", { "data-state": run.state }, svg("title", null, `#${run.id} ${text}, ${span(run.seconds)}`),
-      shape, run.state === "failed" && svg("path", { d: `M${x - .3} ${high - .5}l2.1 -3.6l2.1 3.6z` }));
+  const bars = runs.map(({ id, state, seconds }, index) => {
+    counts[state] = (counts[state] ?? 0) + 1;
+    const tall = Math.max(3, Math.round(((seconds ?? 0) / most) * (high - 6)));
+    const [x, y] = [(slots - runs.length + index) * WIDE, high - 5 - tall];
+    return svg("g", { "data-state": state }, svg("title", null, `#${id} ${state}, ${span(seconds)}`),
+      svg("rect", { x: x + .5, y: y + .5, width: WIDE - 2, height: tall - 1 }),
+      state === "failed" && svg("path", { d: `M${x - .3} ${high - .5}l2.3 -3.6l2.3 3.6z` }));
   });
   const said = Object.entries(counts).map(([state, count]) => `${count} ${state}`).join(", ");
   return svg("svg", { class: "spark", width: slots * WIDE, height: high, role: "img",
-    "aria-label": runs.length ? `Last ${runs.length} runs: ${said}; at most ${span(most)}` : "No runs yet" },
-    svg("line", { x1: 0, x2: slots * WIDE, y1: high - 4.5, y2: high - 4.5 }), bars);
+    "aria-label": `Last ${runs.length} runs: ${said}; at most ${span(most)}` },
+  svg("path", { class: "ground", d: `M0 ${high - 4.5}H${slots * WIDE}` }), bars);
 }

@@ -69,28 +69,3 @@ export function palette() {
   }
   return colours;
 }
-
-/** A hatch as something a canvas can be filled with; transparent between its lines. */
-export function pattern(context, hatch, color, ratio = devicePixelRatio) {
-  const size = Math.round(8 * ratio);
-  const tile = new OffscreenCanvas(size, size);
-  const draw = tile.getContext("2d");
-  draw.scale(size / 8, size / 8);
-  draw.strokeStyle = draw.fillStyle = color;
-  draw.lineWidth = 1.5;
-  if (hatch === "dots") {
-    for (const [x, y] of [[2, 2], [6, 6]]) draw.fillRect(x - 0.9, y - 0.9, 1.8, 1.8);
-  } else {
-    const lines = hatch === "cross" ? [[0, 4, 8, 4], [4, 0, 4, 8]]
-      : [[-2, 10, 10, -2], [-2, 2, 2, -2], [6, 10, 10, 6]];
-    for (const [x, y, across, down] of lines) {
-      draw.beginPath();
-      draw.moveTo(x, y);
-      draw.lineTo(across, down);
-      draw.stroke();
-    }
-  }
-  const made = context.createPattern(tile, "repeat");
-  made.setTransform(new DOMMatrix().scale(1 / ratio));
-  return made;
-}

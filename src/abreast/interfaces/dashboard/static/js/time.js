@@ -1,7 +1,5 @@
 // Times as people read them. Every function takes seconds since 1970 or the text of the API.
 
-import { h } from "./dom.js";
-
 const known = new Map();
 
 function format(name, options, zone) {
@@ -83,14 +81,6 @@ export function both(time, zone) {
   const say = (place) => `${day(at, place)} ${clock(at, place)} ${place} (${offset(at, place)})`;
   const own = say(viewerZone);
   return !zone || zone === viewerZone ? own : `${own}\n${say(zone)}`;
-}
-
-/** An element that says how long ago a time was, keeps saying it right, and tells both zones. */
-export function when(time, zone) {
-  const at = seconds(time);
-  if (at === null) return h("span", { class: "soft" }, "–");
-  return h("time", { datetime: new Date(at * 1000).toISOString(), title: both(at, zone),
-    "data-at": at }, ago(at));
 }
 
 const STEPS = [

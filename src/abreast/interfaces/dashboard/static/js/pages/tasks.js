@@ -1,31 +1,31 @@
-// All tasks: when each runs next, how it has gone lately, and starting it.
+// Tasks: when each runs next, how it has gone lately, and starting it.
 
 import { get, post } from "../api.js";
-import { dialog, empty, h, icon, keyed, replace, toast } from "../dom.js";
+import { dialog, empty, h, icon, keyed, replace, said, toast } from "../dom.js";
 import { runFields } from "../form.js";
-import { act, ticking, until } from "../parts.js";
-import { often, paced, place, spark, taskPlace, when } from "../runlist.js";
+import { tree } from "../json.js";
+import { act, columns, heading, section, ticking, until } from "../parts.js";
+import { memory, often, paced, place, runTable, spark, stateOf, taskPlace } from "../runlist.js";
 import { badge } from "../states.js";
 import { span } from "../time.js";
 
-/** Show the list, or the task of the address. */
+const SHOWN = 20; // runs of one task
+
+/** Show all tasks, or the one of the address. */
 export async function show(ctx) {
-  if (ctx.params.name !== undefined) return (await import("./task.js")).show(ctx);
+  if (ctx.params.name !== undefined) return showTask(ctx);
   ctx.title("Tasks");
-  let { items, files } = await get("/tasks", {}, { signal: ctx.signal });
+  let { items, files } = await get("/tasks", {}, ctx);
   const may = ctx.session.may("operator");
   const find = h("input", { type: "search", placeholder: "Find tasks", "aria-label": "Find tasks",
-    spellcheck: "false", value: ctx.query.get("q") ?? "", oninput: () => choose({ q: find.value }) });
+    value: ctx.query.get("q") ?? "", oninput: () => choose({ q: find.value }) });
   const tags = h("div", { class: "row tags", role: "group", "aria-label": "Tags" });
   const broken = h("div");
-  const count = h("span", { class: "soft", role: "status" });
   const body = h("tbody");
   const table = h("table", { class: "list tasks", "aria-label": "Tasks" },
-    h("thead", null, h("tr", null, ["Task", "Next", "Last"].map((text) => h("th", { scope: "col" }, text)),
-      h("th", { scope: "col" }, "Durations"),
-      ["Success", "Usually", "Now"].map((text) => h("th", { scope: "col", class: "num" }, text)),
-      may && h("th", null, h("span", { class: "unseen" }, "Actions")))), body);
+    columns("Task", "Next", "Last", "Durations", "Success", "Usually", "Now", ...(may ? [""] : [])), body);
   const none = h("div");
+  const put = memory();
 
   function choose(changes) {
     ctx.setQuery(changes, { replace: true });
@@ -36,130 +36,152 @@ export async function show(ctx) {
     const q = (ctx.query.get("q") ?? "").toLowerCase();
     const tag = ctx.query.get("tag");
     const found = items.filter((task) => (!tag || task.tags.includes(tag))
-      && (!q || `${task.name} ${task.doc ?? ""}`.toLowerCase().includes(q)));
-    keyed(body, found, (task) => task.name, makeRow, fillRow);
+      && `${task.name} ${task.doc ?? ""}`.toLowerCase().includes(q));
+    keyed(body, found, (task) => task.name, make, fill);
     table.hidden = !found.length;
-    count.textContent = found.length === items.length ? "" : `${found.length} of ${items.length}`;
-    const known = [...new Set(items.flatMap((task) => task.tags))].sort();
-    keyed(tags, known, (name) => name, (name) => h("button", { type: "button", class: "small",
-      onclick: () => choose({ tag: ctx.query.get("tag") === name ? null : name }) }, icon("tag"), name),
-    (button, name) => button.setAttribute("aria-pressed", name === tag));
-    const wrong = files.filter((file) => file.error);
-    keyed(broken, wrong, (file) => `${file.path} ${file.error}`, fileCard);
-    replace(none, found.length ? null : items.length
-      ? empty("search", "No task is called that", h("button", { type: "button",
-        onclick: () => choose({ q: find.value = "", tag: null }) }, "Show all"))
-      : empty("tasks", "There are no tasks yet",
-        h("p", null, "Put a file with a function ", h("code", null, "run_task(config)"), " or a ",
-          h("code", null, "@task"), " into the folder ", h("code", null, "tasks"),
-          ". It appears here within a second; nothing has to be restarted.")));
+    keyed(tags, [...new Set(items.flatMap((task) => task.tags))].sort(), String,
+      (name) => h("button", { type: "button", class: "small", onclick: () =>
+        choose({ tag: ctx.query.get("tag") === name ? null : name }) }, icon("tag"), name),
+      (button, name) => button.setAttribute("aria-pressed", name === tag));
+    keyed(broken, files.filter((file) => file.error), (file) => file.path + file.error, (file) =>
+      h("div", { class: "card broken" }, h("h2", null, icon("warning"), " ",
+        h("span", { title: file.path }, file.path.split("/").slice(-2).join("/")), " cannot be used"),
+      h("pre", null, file.error), h("p", { class: "soft" }, "It is read again as soon as it changes.")));
+    put(none, [found.length, items.length].map(Boolean), () => found.length ? null : items.length
+      ? empty("search", "No task is called that", h("a", { class: "button", href: "/tasks" }, "Show all"))
+      : empty("tasks", "There are no tasks yet", "Put a file with a function ", h("code", null, "run_task(config)"),
+        " or a ", h("code", null, "@task"), " into the folder ", h("code", null, "tasks"),
+        ". It appears here within a second; nothing has to be restarted."));
   }
 
-  function makeRow(task) {
-    return h("tr", null,
-      h("td", { class: "whole c-task" }, h("a", { href: taskPlace(task.name) }, task.name),
-        h("small", { class: "soft" })),
-      h("td", { "data-label": "Next", class: "c-next" }), h("td", { "data-label": "Last", class: "c-last" }),
-      h("td", { class: "whole c-spark" }), h("td", { "data-label": "Success", class: "num" }),
-      h("td", { "data-label": "Usually", class: "num" }), h("td", { "data-label": "Now", class: "num c-now" }),
-      may && h("td", { class: "whole c-act" }, h("div", { class: "row" },
-        h("button", { type: "button", class: "small run", onclick: () => start(ctx, task.name) },
-          icon("play"), "Run …"),
-        h("button", { type: "button", class: "small bare pause" }))));
-  }
+  const make = ({ name }) => h("tr", null,
+    h("td", { class: "whole c-task" }, h("a", { href: taskPlace(name) }, name), h("small", { class: "soft" })),
+    ["Next", "Last", null, "Success", "Usually", "Now"].map((label) => h("td", { "data-label": label, class: `c-${label}` })),
+    may && h("td", { class: "whole c-act" }, h("button", { type: "button", class: "small", onclick: () => start(ctx, name) },
+      icon("play"), "Run …"), " ", h("button", { type: "button", class: "small bare", onclick: () =>
+      pause(items.find((task) => task.name === name), refresh) })));
 
-  const told = new WeakMap(); // row -> what each cell shows
-
-  function fillRow(row, task) {
-    const cells = [...row.cells];
-    const before = told.get(row) ?? [];
-    const now = [[task.problem, task.doc], [task.next, task.paused, task.schedules],
-      task.last && [task.last.id, task.last.state, task.last.ended], task.recent, task.success_rate,
-      task.median_seconds, [task.running, task.waiting], task.paused].map((part) => JSON.stringify(part));
-    const fills = [
-      (cell) => replace(cell.lastChild, task.problem
-        ? [icon("warning", "Problem"), ` ${task.problem}`] : task.doc),
-      (cell) => replace(cell, nextOf(task)),
-      (cell) => replace(cell, lastOf(task)),
-      (cell) => replace(cell, task.recent.length > 0 && spark(task.recent)),
-      (cell) => replace(cell, rate(task.success_rate)),
-      (cell) => replace(cell, span(task.median_seconds)),
-      (cell) => replace(cell, nowOf(task)),
-      (cell) => may && pausing(cell.querySelector(".pause"), task),
-    ];
-    fills.forEach((fill, index) => before[index] !== now[index] && cells[index] && fill(cells[index]));
-    told.set(row, now);
-  }
-
-  function pausing(button, task) {
-    const text = task.paused ? "Resume its schedules" : "Pause its schedules";
-    button.hidden = !task.schedules.length;
-    button.title = text;
-    button.setAttribute("aria-label", `${text}: ${task.name}`);
-    replace(button, icon(task.paused ? "play" : "pause"));
-    button.onclick = () => pause(task, refresh);
+  function fill(row, task) {
+    const [, next, last, bars, success, usual, now, button] = row.cells;
+    put(row.cells[0].lastChild, [task.problem, task.doc], () => task.problem
+      ? [icon("warning", "Problem"), " ", task.problem] : task.doc);
+    put(next, [task.next, task.paused], () => nextOf(task));
+    put(last, task.last && [task.last.id, task.last.state], () => task.last && h("a", { href: place(task.last), class: "quiet" },
+      stateOf(task.last, true), until(task.last.ended ?? task.last.created)));
+    put(bars, task.recent, () => task.recent.length > 0 && spark(task.recent));
+    put(success, task.success_rate, () => rate(task.success_rate));
+    put(usual, task.median_seconds, () => span(task.median_seconds));
+    put(now, [task.running, task.waiting], () => [[task.running, "running"], [task.waiting, "pending,scheduled,blocked"]]
+      .map(([count, state]) => count > 0 && h("a", { class: "quiet now", href: `/runs?task=${encodeURIComponent(task.name)}&state=${state}`,
+        title: `${count} ${state.replaceAll(",", ", ")}` }, badge(state.split(",")[0], null, 0, true), count)));
+    if (!may) return;
+    const pauser = button.lastChild;
+    const text = `${task.paused ? "Resume" : "Pause"} its schedules`;
+    pauser.hidden = !task.schedules.length;
+    pauser.title = text;
+    pauser.setAttribute("aria-label", `${text}: ${task.name}`);
+    put(pauser, task.paused, () => icon(task.paused ? "play" : "pause"));
   }
 
   const refresh = paced(async () => {
-    const found = await get("/tasks", {}, { signal: ctx.signal }).catch(() => null);
-    if (!found) return;
-    ({ items, files } = found);
+    ({ items, files } = await get("/tasks", {}, ctx).catch(() => ({ items, files })));
     draw();
   }, 500, ctx.signal);
 
-  replace(ctx.root, h("div", { class: "head" }, h("h1", null, "Tasks"), count, find),
-    broken, tags, table, none);
+  replace(ctx.root, heading("Tasks", find), broken, tags, table, none);
   draw();
-  ticking(ctx);
   for (const kind of ["run", "schedule", "resync"]) ctx.live.on(kind, refresh);
   often(refresh, 5000, ctx); // files tell nothing when they change
 }
 
 /** When a task runs next. */
-export function nextOf(task) {
-  if (task.paused) return h("span", { class: "chip" }, icon("pause"), "paused");
-  if (!task.next) return h("span", { class: "soft" }, task.schedules.length ? "never" : "–");
-  const { schedule, at, timezone } = task.next;
-  return h("a", { href: `/schedules/${encodeURIComponent(schedule)}`, title: `Schedule ${schedule}` },
-    until(at, timezone));
-}
+const nextOf = (task) => task.paused ? h("span", { class: "chip" }, icon("pause"), "paused")
+  : task.next ? h("a", { href: `/schedules/${encodeURIComponent(task.next.schedule)}` }, until(task.next.at, task.next.timezone))
+    : task.schedules.length ? "never" : "–";
 
-const lastOf = ({ last }) => last && h("a", { href: place(last), class: "quiet" },
-  badge(last.state, last.reason, last.attempts, true), when(last.ended ?? last.started ?? last.created));
-
-/** A share as percents. */
-export const rate = (share) => share === null ? "–"
-  : h("span", { class: share < 0.9 ? "bad" : null }, `${share < 1 ? Math.min(99, Math.round(share * 100)) : 100} %`);
-
-const nowOf = ({ name, running, waiting }) => {
-  const link = (count, state, text) => count > 0 && h("a", { class: "quiet now",
-    href: `/runs?task=${encodeURIComponent(name)}&state=${state}`, title: `${count} ${text}` },
-    badge(state.split(",")[0], null, 0, true), String(count));
-  return [link(running, "running", "running"), link(waiting, "pending,blocked,scheduled", "waiting")];
-};
-
-const fileCard = (file) => h("div", { class: "card broken" },
-  h("h2", null, icon("warning"), " ", h("span", { title: file.path }, file.path.split("/").slice(-2).join("/")),
-    " cannot be used"),
-  h("pre", null, file.error),
-  h("p", { class: "soft" }, "It is read again as soon as it changes."));
+const rate = (share) => share === null ? "–"
+  : h("span", { class: share < 0.9 ? "trouble" : null }, `${Math.floor(share * 100)} %`);
 
 /** Pause the schedules of a task, or end that. */
-export async function pause(task, done) {
-  const verb = task.paused ? "resume" : "pause";
-  await act(() => post(`/tasks/${encodeURIComponent(task.name)}/${verb}`),
+async function pause(task, done) {
+  await act(() => post(`${taskPlace(task.name)}/${task.paused ? "resume" : "pause"}`),
     task.paused ? `${task.name} runs on schedule again` : `${task.name} is paused; runs that go on are not`);
   done();
 }
 
-/** Start a task from a window with its fields; given: arguments of an earlier run. */
+/** Start a task from a window with its fields; given: an earlier run with its arguments. */
 export async function start(ctx, name, given) {
-  const task = await get(`/tasks/${encodeURIComponent(name)}`, {}, { signal: ctx.signal })
-    .catch((error) => toast(error.message, { kind: "error" }));
+  const task = await get(taskPlace(name)).catch((error) => toast(said(error), { kind: "error" }));
   if (!task) return;
   const fields = runFields(task, given);
   const run = await dialog({ title: `Run ${name}`, body: fields.element,
     actions: [{ text: "Run", value: fields.send, kind: "primary" }],
-    opened: (box) => box.querySelector(".run-fields :is(input, select, textarea)")?.focus() });
+    opened: (box) => box.querySelector(".run-fields [name]").focus() });
   if (run) toast(`Run ${run.id} of ${name} is ${run.state}`, { href: place(run), link: "Show it" });
+}
+
+// -- one task -----------------------------------------------------------------------------------
+
+async function showTask(ctx) {
+  const { name } = ctx.params;
+  ctx.title(name);
+  const load = () => Promise.all([get(taskPlace(name), {}, ctx), get("/schedules", { task: name }, ctx),
+    get("/runs", { task: name, limit: SHOWN }, ctx)]);
+  let [task, schedules, runs] = await load();
+  const may = ctx.session.may("operator");
+  const table = runTable(["state", "id", "label", "trigger", "created", "wait", "took"], "Recent runs");
+  const numbers = h("div", { class: "numbers" });
+  const planned = h("div");
+  const pauser = h("button", { type: "button", onclick: () => pause(task, refresh) });
+  const problem = h("p", { class: "trouble", role: "status" });
+  const put = memory();
+
+  function draw() {
+    put(problem, task.problem, () => task.problem);
+    pauser.hidden = !may || !task.schedules.length;
+    put(pauser, task.paused, () => [icon(task.paused ? "play" : "pause"), task.paused ? "Resume" : "Pause"]);
+    put(numbers, task, () => [["Next run", nextOf(task)], ["Success", rate(task.success_rate)], ["Usually", span(task.median_seconds)],
+      ["Slow", span(task.p95_seconds)], ["Running", task.running], ["Waiting", task.waiting],
+      ["Last runs", task.recent.length ? spark(task.recent, 36) : "none"]].map(([term, value]) =>
+      h("div", null, h("span", { class: "soft" }, term), h("b", null, value))));
+    put(planned, schedules.items, () => schedules.items.length ? schedules.items.map((item) =>
+      h("p", null, h("a", { href: `/schedules/${encodeURIComponent(item.name)}` }, item.described), " ",
+        h("span", { class: "soft" }, item.paused ? "paused" : item.next ? until(item.next, item.timezone) : "never")))
+      : h("p", { class: "soft" }, "It runs when it is started."));
+    table.show(runs.items);
+  }
+
+  const refresh = paced(async () => {
+    [task, schedules, runs] = await load().catch(() => [task, schedules, runs]);
+    draw();
+  }, 500, ctx.signal);
+
+  replace(ctx.root, heading(name, task.tags.map((tag) => h("a", { class: "chip", href: `/tasks?tag=${encodeURIComponent(tag)}` },
+    icon("tag"), tag)), pauser), (task.doc ?? "").split("\n\n").map((part) => h("p", null, part)), problem,
+  h("div", { class: "card" }, numbers),
+  h("div", { class: "two" }, may ? section("Run it", form(task, refresh)) : section("Parameters", h("ul", null,
+    task.parameters.map(({ name: own, annotation, required }) => h("li", null,
+      h("code", null, `${own}: ${annotation ?? "Any"}${required ? "" : " = …"}`))))),
+  h("div", null, section("Schedules", planned), section("Declared", h("p", { class: "soft" }, task.origin.path ?? "in the app"),
+    tree(task.options, 1)))),
+  section("Recent runs", table.element, h("p", null, h("a", { href: `/runs?task=${encodeURIComponent(name)}` }, "All its runs"))));
+  draw();
+  ticking(ctx);
+  ctx.live.on("run", (rows) => rows.some((run) => run.name === name) && refresh());
+  for (const kind of ["schedule", "resync"]) ctx.live.on(kind, refresh);
+}
+
+function form(task, refresh) {
+  const fields = runFields(task);
+  const told = h("p", { role: "status" });
+  const button = h("button", { class: "primary" }, icon("play"), "Run", h("kbd", null, "Ctrl ⏎"));
+  return h("form", { async onsubmit(event) {
+    event.preventDefault();
+    button.disabled = true;
+    const run = await fields.send();
+    button.disabled = false;
+    if (!run) return;
+    replace(told, "Started ", h("a", { href: place(run) }, `run ${run.id}`));
+    refresh();
+  } }, fields.element, h("div", { class: "row" }, button, told));
 }

@@ -210,7 +210,7 @@ class View {
     this.later("address", 250, () => {
       const at = (time) => new Date(time).toISOString();
       this.setQuery(this.follow
-        ? { span: this.span === FIRST ? null : String(Math.round(this.span / 1000)), from: null, to: null }
+        ? { span: Math.round(this.span) === FIRST ? null : String(Math.round(this.span / 1000)), from: null, to: null }
         : { span: null, from: at(this.scale.start), to: at(this.scale.end) }, { replace: true });
     });
     this.later("cover", 200, () => this.cover());
