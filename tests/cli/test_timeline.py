@@ -17,7 +17,7 @@ from tests.cli.conftest import Abreast, Done
 from tests.cli.durable import document
 
 from abreast import App, Retry
-from abreast.interfaces import timeline_page
+from abreast.interfaces import bundle, timeline_page
 from abreast.interfaces.cli.exits import Refused
 from abreast.interfaces.cli.timeline import moment
 
@@ -260,8 +260,8 @@ def test_one_file_says_what_is_in_it(shown: Any, tmp_path: Path) -> None:
 
 def one_module(monkeypatch: pytest.MonkeyPatch, **files: str) -> str:
     """Modules of these names and texts as one script; the entry is ``a``."""
-    monkeypatch.setattr(timeline_page, "_asset", lambda name: files[name[3:-3]])
-    return timeline_page.bundle("a.js", "total")
+    monkeypatch.setattr(bundle, "module", lambda name: files[name[:-3]])
+    return bundle.bundle("a.js", "total")
 
 
 def test_modules_in_one_script(monkeypatch: pytest.MonkeyPatch, browser: Any) -> None:
@@ -281,11 +281,24 @@ def test_modules_in_one_script(monkeypatch: pytest.MonkeyPatch, browser: Any) ->
     page.close()
 
 
+def test_whole_modules_and_later_ones(monkeypatch: pytest.MonkeyPatch, browser: Any) -> None:
+    script = one_module(
+        monkeypatch,
+        a='import * as b from "./b.js";\n'
+        'export const total = async () => b.one + (await import("./c.js")).two;\n',
+        b="export const one = 1;\n",
+        c="export const two = 20;\n",
+    )
+    page = browser.new_page()
+    assert page.evaluate(f"async () => {{ {script}; return await total(); }}") == 21
+    page.close()
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ('import * as b from "./b.js";', "not known here: import"),
-        ('const b = await import("./b.js");', "not known here: const b = await import"),
+        ('import b from "./b.js";', "not known here: import"),
+        ("const b = await import(name);", "not known here: const b = await import"),
         ("export default 3;", "not known here: export default 3;"),
         ("const here = import.meta.url;", "not known here: const here"),
         ('import { one } from "./a.js";', "modules import each other: a.js → a.js"),

@@ -147,6 +147,7 @@ COLUMNS = (
 )
 Row = tuple[float, str, int, str | None, float, float, str | None, list[Any], str | None]
 COMPLETED, FAILED, CANCELLED, SKIPPED = 4, 5, 6, 7
+GATES = ("orders", "prices", "stock", "press", "images", "merge", "extract-orders", "extract-stock")
 PAST = 110 * 60  # seconds that are filled
 
 
@@ -266,20 +267,34 @@ def stamp_log(folder: Path, store: sqlite3.Connection, id: int) -> None:
     path.rename(there)
 
 
+class Shop(Dashboard):
+    """The service; ``ids``: runs by what they show."""
+
+    ids: dict[str, int]
+
+    def begin(self) -> None:
+        """Start it, and what goes on in it."""
+        fill(self.folder, time.time())
+        self.start()
+        self.ids = live(self)
+        with closing(sqlite3.connect(self.folder / "jobs.db")) as store:
+            (self.ids["failed"],) = store.execute(
+                "SELECT max(id) FROM runs WHERE state=5"
+            ).fetchone()
+
+
 @contextmanager
-def shop(folder: Path, browser: Browser, **users: str) -> Iterator[Dashboard]:
-    """The service, with ``runs``: the ids of what goes on in it, by name."""
-    found = Dashboard(folder, browser, {"shop.py": TASKS}, CONFIG, users)
-    fill(folder, time.time())
-    found.start()
+def shop(folder: Path, browser: Browser, **users: str) -> Iterator[Shop]:
+    """The service, ended with the block; ``users``: their roles by name."""
+    found = Shop(folder, browser, {"shop.py": TASKS}, CONFIG, users)
     try:
-        found.runs = live(found)  # type: ignore[attr-defined]
+        found.begin()
         yield found
     finally:
-        for gate in ("orders", "prices", "stock", "press", "images", "merge", "extract-orders",
-                     "extract-stock", "extract-mail"):  # fmt: skip
-            found.gate(gate)
-        found.kill()
+        if found.process is not None:
+            for gate in GATES:
+                found.gate(gate)
+            found.kill()
 
 
 def live(shop: Dashboard) -> dict[str, int]:
@@ -305,6 +320,8 @@ def live(shop: Dashboard) -> dict[str, int]:
     ]  # fmt: skip
     shop.gate("extract-mail")
     ids["flow"] = shop.ask("POST", "/api/v1/flows", {"name": "report", "runs": graph}).json["id"]
+    often = {"name": "often", "task": "tidy", "spec": "every 2h", "timezone": "Europe/Berlin"}
+    assert shop.ask("POST", "/api/v1/schedules", often).status == 201
     running = [ids[name] for name in ("log", "orders", "orders 2", "stock", "press", "images",
                                       "images 2")]  # fmt: skip
 

@@ -13,7 +13,7 @@ from abreast import Reason, State
 from abreast.domain.model import PastAttempt, Task
 from abreast.interfaces.lanes import lay_out
 from abreast.interfaces.run import Run
-from abreast.interfaces.timeline_page import bundle
+from abreast.interfaces.bundle import bundle
 
 CASES = json.loads(Path(__file__).with_name("lane_cases.json").read_text(encoding="utf-8"))
 NAMES = [case["name"] for case in CASES]

@@ -227,7 +227,7 @@ def test_colours_times_and_wrapped_lines(page: Page, dashboard: Dashboard) -> No
     rows = page.locator(".log-row")
     expect(rows).to_have_count(4)
     expect(rows.nth(0)).to_have_text("red plain orange deep")
-    expect(rows.nth(0).locator(".a-b.a-1")).to_have_text("red")
+    expect(rows.nth(0).get_by_text("red", exact=True)).to_have_css("font-weight", "700")
     expect(rows.nth(0).get_by_text("orange")).to_have_css("color", "rgb(255, 135, 0)")
     expect(rows.nth(0).get_by_text("deep")).to_have_css("background-color", "rgb(1, 2, 3)")
     expect(rows.nth(1)).to_have_text("100 %")

@@ -12,14 +12,15 @@ import pytest
 from tests.http.service_help import Client, Service, problem, serving
 
 from abreast.interfaces.dashboard import assets, version
-from abreast.interfaces.dashboard.pages import PATHS, page, shortened
+from abreast.interfaces.dashboard.pages import LOADED, PATHS, SCRIPT, SHEET, page, shortened
 
 FOLDER = Path(__file__).parents[2] / "src/abreast/interfaces/dashboard/static"
 MOST_KB = 80  # kB of 1000 bytes, compressed: everything there is
 PAGE = {"Accept": "text/html", "Sec-Fetch-Mode": "navigate"}
-TEXTS = {name: (FOLDER / name).read_text() for name in assets()}
+TEXTS = {name: (FOLDER / name).read_text() for name in assets() if name not in (SCRIPT, SHEET)}
 MODULES = {name: text for name, text in TEXTS.items() if name.endswith(".js")}
-BARE = {name: assets()[name].plain.decode() for name in MODULES}  # without comments
+COMMENT = re.compile(r"^[ \t]*(//.*$|/\*[\s\S]*?\*/[ \t]*$)|^[ \t]+", re.MULTILINE)
+BARE = {name: COMMENT.sub("", text) for name, text in MODULES.items()}
 
 
 @pytest.fixture(scope="module")
@@ -111,7 +112,7 @@ def test_nothing_else_is_served(stranger: Client, rest: str) -> None:
 
 
 def test_all_of_it_is_small() -> None:
-    sizes = {name: len(asset.packed) for name, asset in assets().items()}
+    sizes = {name: len(assets()[name].packed) for name in LOADED}
     sizes["index.html"] = len(page().packed)
     for name, size in sorted(sizes.items(), key=lambda item: -item[1]):
         print(f"{size:7} {name}")
@@ -120,21 +121,25 @@ def test_all_of_it_is_small() -> None:
     assert total <= MOST_KB * 1000
 
 
-def test_only_comments_and_indentation_are_left_out() -> None:
-    text = b"""a; // said
-    // alone
-    /** Many
-        lines. */
-    b = "/* c */";
-      d
-"""
-    assert shortened(text) == b'a; // said\n\n\n\nb = "/* c */";\nd\n'
-    for name, source in MODULES.items():
-        lines = source.splitlines()
-        assert len(BARE[name].splitlines()) == len(lines)
-        for number, line in enumerate(lines, 1):
-            ticks = line.replace("\\`", "").count("`")
-            assert ticks % 2 == 0, f"{name}:{number}: a text that goes on over lines"
+def test_only_what_people_need_is_left_out() -> None:
+    text = 'a; // said\n/** Many\n lines. */\nb = "/* c */";\n  c = `one\n  two // ${a  + b}`;\n'
+    found = shortened("x.js", text)
+    assert '"/* c */"' in found
+    assert "`one\n  two // ${a  + b}`" in found, "texts stay as they are"
+    assert "said" not in found
+    assert "Many" not in found
+    assert shortened("x.svg", text) == text
+
+
+def test_the_page_asks_for_one_script_and_one_sheet() -> None:
+    used = re.findall(rf"/static/{version()}/([\w./-]+)", page().plain.decode())
+    assert sorted(used) == sorted(set(LOADED) - {"icons.svg"})
+    script, sheet = (assets()[name].plain.decode() for name in (SCRIPT, SHEET))
+    assert not re.search(r"^\s*(import|export)\b", script, re.MULTILINE)
+    for name in TEXTS:
+        if name.endswith(".css"):
+            first = re.search(r"\.[\w-]+", TEXTS[name])
+            assert first is None or first[0] in sheet
 
 
 def test_nothing_comes_from_elsewhere() -> None:
@@ -195,14 +200,14 @@ def test_every_imported_module_and_name_exists() -> None:
 
 
 def test_every_asset_is_used() -> None:
-    used = set(re.findall(rf"/static/{version()}/([\w./-]+)", page().plain.decode()))
-    reached, before = {"js/main.js"} | used, set[str]()
+    reached, before = {"js/main.js"} | set(LOADED) - {SCRIPT, SHEET}, set[str]()
     while before != reached:
         before = set(reached)
         reached |= {target for name, target, _ in imports() if name in before}
     drawn = {name for name in TEXTS if name.endswith(".svg")}
     named = {name for name in drawn if any(f'asset("{name}")' in text for text in BARE.values())}
-    assert set(TEXTS) == reached | named
+    sheets = {name for name in TEXTS if name.endswith(".css")}
+    assert set(TEXTS) == reached | named | sheets
 
 
 def test_every_icon_is_used_and_there() -> None:
@@ -278,4 +283,4 @@ def test_files_can_be_read_at_one_sitting() -> None:
 
 def test_the_wheel_will_hold_them() -> None:
     found = {str(path.relative_to(FOLDER)) for path in FOLDER.rglob("*") if path.is_file()}
-    assert found == {*assets(), "index.html"}
+    assert found == {*TEXTS, "index.html"}

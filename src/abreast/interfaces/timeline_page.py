@@ -7,7 +7,6 @@ are put one behind the other, each in a function that returns what it exports.
 from __future__ import annotations
 
 import json
-import posixpath
 import re
 from base64 import b64encode
 from collections.abc import Sequence
@@ -19,6 +18,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from ..domain.states import ENDED
+from .bundle import bundle
 from .run_json import limit_rows, row_of
 
 if TYPE_CHECKING:
@@ -27,13 +27,6 @@ if TYPE_CHECKING:
 
 _ENTRY = "timeline/view.js"
 _STYLES = ("tokens.css", "base.css", "timeline.css")
-_IMPORT = re.compile(r'^import\s*\{([^}]*)\}\s*from\s*"(\.{1,2}/[^"]+)";[ \t]*$', re.MULTILINE)
-_EXPORT = re.compile(
-    r"^export\s+(?=(?:async\s+function|function|class|const)\s+"
-    r"(?:(\w+)|\[([^\]=]*)\]\s*=|\{([^}=]*)\}\s*=))",
-    re.MULTILINE,
-)
-_LEFT = re.compile(r"^\s*(?:import|export)\b.*|.*\bimport\s*[.(].*", re.MULTILINE)
 # Icons are in the file itself.
 _PLACE = "new URL(`../${name}`, import.meta.url).pathname"
 _BOOT = """\
@@ -157,7 +150,7 @@ def extras(app: App, runs: Sequence[StoredRun]) -> dict[str, Any]:
 
 @cache
 def _script() -> str:
-    return bundle(_ENTRY, "mount") + _BOOT
+    return bundle(_ENTRY, "mount", replaced=((_PLACE, '""'),)) + _BOOT
 
 
 @cache
@@ -174,72 +167,3 @@ def _asset(name: str) -> str:
     # not by the package's name: to import it takes the server's dependencies
     folder = files(__package__) / "dashboard" / "static"
     return (folder / name).read_text(encoding="utf-8")
-
-
-# -- modules --------------------------------------------------------------------------------------
-
-
-def bundle(entry: str, *names: str) -> str:
-    """Return a module of the dashboard and all it imports as one script; of what the module
-    exports, ``names`` are constants in it.
-
-    Modules may write ``import { a, b } from "./x.js";`` and ``export`` before a function, a class
-    or a constant; the imports must not form a circle.
-
-    Raises
-    ------
-    ValueError
-        Naming the module and the line that is none of these.
-    """
-    order: list[str] = []
-    _visit(entry, order, [])
-    parts = [_wrapped(name, order) for name in order]
-    return "".join(parts) + f"const {{ {', '.join(names)} }} = {_variable(entry, order)};\n"
-
-
-def _visit(name: str, order: list[str], above: list[str]) -> None:
-    if name in above:
-        raise ValueError(f"modules import each other: {' → '.join([*above, name])}")
-    if name in order:
-        return
-    for found in _IMPORT.finditer(_source(name)):
-        _visit(_beside(name, found[2]), order, [*above, name])
-    order.append(name)
-
-
-def _source(name: str) -> str:
-    return _asset(f"js/{name}").replace(_PLACE, '""')
-
-
-def _beside(name: str, path: str) -> str:
-    return posixpath.normpath(posixpath.join(posixpath.dirname(name), path))
-
-
-def _variable(name: str, order: list[str]) -> str:
-    return f"module{order.index(name)}"
-
-
-def _wrapped(name: str, order: list[str]) -> str:
-    def imported(found: re.Match[str]) -> str:
-        members = re.sub(r"\s+as\s+", ": ", found[1])
-        return f"const {{{members}}} = {_variable(_beside(name, found[2]), order)};"
-
-    source = _source(name)
-    exports = [word for found in _EXPORT.finditer(source) for word in _names(found)]
-    source = _EXPORT.sub("", _IMPORT.sub(imported, source))
-    left = _LEFT.search(_without_comments(source))
-    if left:
-        raise ValueError(f"{name}: a form of module that is not known here: {left[0].strip()}")
-    return (
-        f"const {_variable(name, order)} = (() => {{\n{source}\n"
-        f"return {{ {', '.join(exports)} }};\n}})();\n"
-    )
-
-
-def _names(found: re.Match[str]) -> list[str]:
-    words = found[1] or found[2] or found[3]
-    return [word.split(":")[-1].strip() for word in words.split(",") if word.strip()]
-
-
-def _without_comments(source: str) -> str:
-    return re.sub(r"/\*.*?\*/|(?<![:\"'`])//[^\n]*", "", source, flags=re.DOTALL)

@@ -1,24 +1,26 @@
 """Serves the dashboard: one page for all its addresses, and the assets it is made of.
 
-The assets are read once and kept compressed, without their comments and indentation, which is an
-eighth of what browsers would have to fetch; lines stay where they are. Their addresses carry one
-digest of all of them, so browsers may keep them for ever, modules find each other by relative
-addresses, and no page ever mixes two versions.
+The assets are read once, when the service starts: all modules become one script, all styles one
+sheet, without comments and spaces, and both are kept compressed. Modules by themselves are served,
+too, for people and tests; the page does not ask for them. The addresses carry one digest of
+everything, so browsers may keep them for ever, and no page ever mixes two versions.
 """
 
 from __future__ import annotations
 
 import gzip
 import hashlib
-import re
 from collections.abc import Iterator
 from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING, NamedTuple
 
+import rcssmin
+import rjsmin
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
+from ..bundle import bundle
 from ..http.problems import Problem
 
 if TYPE_CHECKING:
@@ -31,12 +33,11 @@ PATHS = (
 )  # fmt: skip
 
 _TYPES = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
-_COMMENTS = re.compile(rb"^[ \t]*(//.*$|/\*[\s\S]*?\*/[ \t]*$)|^[ \t]+", re.MULTILINE)
 _FOR_EVER = "public, max-age=31536000, immutable"
 _ASK_FIRST = "private, no-cache"
-# The modules that all pages begin with, told at once: browsers need not find out step by step.
-_FIRST = ("main", "api", "dom", "help", "live", "prefs", "time")
 _STYLES = ("css/tokens.css", "css/base.css")  # first, and in this order
+SCRIPT, SHEET = "js/app.js", "css/app.css"
+LOADED = ("icons.svg", "js/theme.js", "logo.svg", SCRIPT, SHEET)  # all that the page asks for
 
 
 class Asset(NamedTuple):
@@ -97,17 +98,22 @@ def _answer(request: Request, asset: Asset, caching: str) -> Response:
 def assets() -> dict[str, Asset]:
     """The assets by the end of their addresses: ``js/main.js``."""
     found = {}
-    for name, item in _files(_static(), ""):
+    texts = {name: item.read_text("utf-8") for name, item in _files(_static(), "")}
+    styles = sorted(name for name in texts if name.startswith("css/") and name not in _STYLES)
+    texts[SHEET] = "\n".join(texts[name] for name in (*_STYLES, *styles))
+    texts[SCRIPT] = bundle("main.js", meta=True)
+    for name, text in texts.items():
         type = _TYPES.get(name.rpartition(".")[2])
         if type is not None:
-            found[name] = Asset.of(shortened(item.read_bytes()), type)
+            found[name] = Asset.of(shortened(name, text).encode(), type)
     return found
 
 
-def shortened(text: bytes) -> bytes:
-    """A script or style sheet without indentation and without comments that have lines of their
-    own. No text in them goes on over lines."""
-    return _COMMENTS.sub(lambda comment: b"\n" * comment[0].count(b"\n"), text)
+def shortened(name: str, text: str) -> str:
+    """A script or style sheet without comments and what else only people need."""
+    if name.endswith(".js"):
+        return str(rjsmin.jsmin(text))
+    return str(rcssmin.cssmin(text)) if name.endswith(".css") else text
 
 
 @cache
@@ -128,11 +134,7 @@ def address(name: str) -> str:
 def page() -> Asset:
     """The page."""
     text = (_static() / "index.html").read_text("utf-8")
-    rest = sorted(name for name in assets() if name.startswith("css/") and name not in _STYLES)
-    first = [f'<link rel="stylesheet" href="{address(name)}">' for name in (*_STYLES, *rest)]
-    first += [f'<link rel="modulepreload" href="{address(f"js/{name}.js")}">' for name in _FIRST]
     text = text.replace("{assets}", address("").rstrip("/"))
-    text = text.replace("<!-- first -->", "\n".join(first))
     return Asset.of(text.encode(), "text/html")
 
 

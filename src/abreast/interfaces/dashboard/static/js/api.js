@@ -69,8 +69,8 @@ async function json(method, path, options) {
   return response.status === 204 ? null : response.json();
 }
 
-/** GET: get("/runs", {state: ["failed"], limit: 50}, {signal}). */
-export const get = (path, params, options) => json("GET", path, { params, ...options });
+/** GET: get("/runs", {state: ["failed"], limit: 50}, {signal}); what pages are given will do, too. */
+export const get = (path, params, { signal } = {}) => json("GET", path, { params, signal });
 /** POST with a body of JSON; options: params, headers, signal. */
 export const post = (path, body, options) => json("POST", path, { body: body ?? {}, ...options });
 /** PATCH with a body of JSON. */

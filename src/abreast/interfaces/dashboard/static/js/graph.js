@@ -1,8 +1,10 @@
-// Runs and what comes after what, drawn in layers from left to right.
+// The runs of a flow as a picture: what comes after what, in layers from left to right; of a batch
+// a row for every combination, with a column for every part.
 
 import { h, keyed, svg } from "./dom.js";
-import { place } from "./runlist.js";
-import { STATES, badge, look } from "./states.js";
+import { tree } from "./json.js";
+import { memory, place, stateOf } from "./runlist.js";
+import { STATES } from "./states.js";
 
 const MOST = 300; // runs that are drawn one by one; of more, those alike are one node
 const WIDE = 190;
@@ -19,7 +21,7 @@ export function graph(runs, edges) {
   const keys = new Map(runs.map((run) => [run.id, key(run)]));
   for (const run of runs) {
     const name = runs.length > MOST ? run.name : run.label;
-    const node = nodes.get(keys.get(run.id)) ?? { key: keys.get(run.id), ids: [], name, layer: depth.get(run.id) };
+    const node = nodes.get(keys.get(run.id)) ?? { key: keys.get(run.id), ids: [], after: [], name, layer: depth.get(run.id) };
     node.ids.push(run.id);
     nodes.set(node.key, node);
   }
@@ -43,46 +45,38 @@ export function graph(runs, edges) {
       y += high(node);
     }
   });
-  for (const way of ways) way.line = svg("path", { class: "edge", d: curve(way.path) });
-  const drawn = svg("svg", { class: "edges", width, height, "aria-hidden": "true" }, ways.map(({ line }) => line));
-  const boxes = h("div", { class: "nodes" });
-  const element = h("div", { class: "graph", tabindex: 0, role: "group", "aria-label": "What comes after what" },
-    h("div", { class: "graph-space", style: { width: `${width}px`, height: `${height}px` } }, drawn, boxes));
-  const before = new Map([...nodes.keys()].map((name) => [name, []]));
-  for (const { from, to } of ways) before.get(to.key).push(from.name);
+  for (const way of ways) {
+    way.line = svg("path", { class: "edge", d: curve(way.path) });
+    if (way.to.after.length < 8) way.to.after.push(way.from.name);
+  }
+  const boxes = h("div");
+  const put = memory();
+  const make = ({ x, y, ids, after }) => h(ids.length > 1 ? "div" : "a", { class: "node", title: after.length ? `after ${after.join(", ")}` : null,
+    style: { left: `${x}px`, top: `${y}px`, width: `${WIDE}px`, height: `${HIGH}px` } });
 
-  function make(node) {
-    const single = node.ids.length === 1;
-    const after = before.get(node.key);
-    return h(single ? "a" : "div", { class: "node", title: after.length ? `after ${after.slice(0, 8).join(", ")}` : null,
-      style: { left: `${node.x}px`, top: `${node.y}px`, width: `${WIDE}px`, height: `${HIGH}px` } });
+  function fill(box, { name, runs: [run, ...others] }) {
+    const all = [run, ...others];
+    put(box, all.map((one) => [one.state, one.attempts]), () => {
+      if (!others.length) {
+        box.href = place(run);
+        box.dataset.state = run.state;
+        return [stateOf(run, true), h("span", { class: "cut" }, name)];
+      }
+      const counts = STATES.map((state) => [state, all.filter((one) => one.state === state).length]).filter(([, count]) => count);
+      return [h("span", { class: "cut" }, `${name} × ${all.length}`), h("span", { class: "share", role: "img",
+        "aria-label": counts.map(([state, count]) => `${count} ${state}`).join(", ") },
+      counts.map(([state, count]) => h("i", { "data-state": state, style: { "flex-grow": count } })))];
+    });
   }
 
   return {
-    element,
+    element: h("div", { class: "graph", tabindex: 0, role: "group", "aria-label": "What comes after what" },
+      h("div", { style: { width: `${width}px`, height: `${height}px` } },
+        svg("svg", { width, height, "aria-hidden": "true" }, ways.map(({ line }) => line)), boxes)),
     update(all) {
-      for (const node of nodes.values()) node.runs = node.ids.map((id) => all.get(id)).filter(Boolean);
-      keyed(boxes, layers.flat().filter((node) => node.ids), (node) => node.key, make, (box, node) => {
-        const told = JSON.stringify(node.runs.map((run) => [run.state, run.reason, run.attempts]));
-        if (node.told === told) return;
-        node.told = told;
-        const [run] = node.runs;
-        if (node.ids.length === 1) {
-          const { text } = look(run.state, run.reason, run.attempts);
-          box.href = place(run);
-          box.dataset.state = run.state;
-          box.setAttribute("aria-label", `${node.name}: ${text}`);
-          box.replaceChildren(badge(run.state, run.reason, run.attempts, true), h("span", { class: "cut" }, node.name));
-        } else {
-          const counts = STATES.map((state) => [state, node.runs.filter((one) => one.state === state).length]);
-          box.replaceChildren(h("span", { class: "cut" }, `${node.name} × ${node.ids.length}`), h("span", { class: "share", role: "img",
-            "aria-label": counts.filter(([, count]) => count).map(([state, count]) => `${count} ${state}`).join(", ") },
-          counts.map(([state, count]) => count > 0 && h("i", { "data-state": state, style: { "flex-grow": count } })).filter(Boolean)));
-        }
-      });
-      for (const { line, from } of ways) {
-        line.classList.toggle("done", from.runs.every((run) => run.state === "completed"));
-      }
+      for (const node of nodes.values()) node.runs = node.ids.map((id) => all.get(id));
+      keyed(boxes, layers.flat().filter((node) => node.ids), (node) => node.key, make, fill);
+      for (const { line, from } of ways) line.classList.toggle("done", from.runs.every((run) => run.state === "completed"));
     },
   };
 }
@@ -145,4 +139,53 @@ function arrange(nodes, links) {
     number();
   }
   return layers;
+}
+
+// -- batches ------------------------------------------------------------------------------------
+
+const PAGE = 100; // combinations that are shown at once
+
+/** Every combination of values, in the order of nested loops. */
+const product = (values) => Object.entries(values ?? {}).reduce((rows, [name, items]) =>
+  rows.flatMap((row) => items.map((item) => ({ ...row, [name]: item }))), [{}]);
+
+const word = (value) => typeof value === "string" ? value : JSON.stringify(value);
+
+/** The grid of a batch: {element, update(runs by id, batch)}. runs: those of the batch, in order. */
+export function grid(batch, runs) {
+  const combinations = product(batch.over);
+  const heads = product(batch.parallel).map((part) =>
+    Object.entries(part).map(([name, value]) => `${name}=${word(value)}`).join(", ") || "run");
+  if (batch.join) heads.push(batch.join);
+  const body = h("tbody");
+  const put = memory();
+  let shown = PAGE;
+  let latest;
+  const more = h("button", { type: "button", onclick() {
+    shown += PAGE;
+    update(...latest);
+  } });
+
+  function update(all, { results }) {
+    latest = [all, { results }];
+    const found = new Map(results.map(({ values, result }) => [JSON.stringify(values), result]));
+    const rows = combinations.slice(0, shown).map((values, index) => [index, values]);
+    keyed(body, rows, ([index]) => index, ([, values]) => h("tr", null,
+      Object.values(values).map((value) => h("th", { scope: "row" }, word(value))), heads.map(() => h("td", { class: "cell" })), h("td")),
+    ({ cells }, [index, values]) => {
+      heads.forEach((_, column) => {
+        const run = all.get(runs[index * heads.length + column]?.id);
+        put(cells[cells.length - heads.length - 1 + column], run && [run.state, run.reason], () => run
+          && h("a", { href: place(run), class: "quiet" }, stateOf(run, true)));
+      });
+      const result = found.get(JSON.stringify(values));
+      put(cells[cells.length - 1], result, () => result !== undefined && tree(result, 0));
+    });
+    more.hidden = shown >= combinations.length;
+    more.textContent = `${combinations.length - shown} more`;
+  }
+
+  return { update, element: h("div", { class: "scroll" }, h("table", { class: "grid", "aria-label": "Combinations" },
+    h("thead", null, h("tr", null, [...Object.keys(batch.over), ...heads, "Result"].map((head) => h("th", { scope: "col" }, head)))),
+    body), more) };
 }

@@ -19,8 +19,7 @@ const HIDDEN_MS = 30_000;
 const RESTS_MS = 150;
 const STAMP = /^(\d{4}-\d\d-\d\dT[\d:]+)(\.\d{3})Z /;
 
-const sizeOf = (bytes) => bytes < 1e3 ? `${bytes} B`
-  : bytes < 1e6 ? `${(bytes / 1e3).toFixed(1)} kB` : `${(bytes / 1e6).toFixed(1)} MB`;
+const sizeOf = (bytes) => bytes < 1e3 ? `${bytes} B` : bytes < 1e6 ? `${(bytes / 1e3).toFixed(1)} kB` : `${(bytes / 1e6).toFixed(1)} MB`;
 
 /**
  * The log of a run: `element` is to be shown, update(run) says how the run is now. It follows the
@@ -41,7 +40,7 @@ export class LogView {
   #expected = -1; // where we have scrolled to ourselves
   #wanted = ""; // is marked
   #hit = -1; // the place of the match one is at
-  #fresh = true; // whether elements can stay
+  #marked = ""; // is marked in the elements there are
   #busy = false;
   #rest = 0;
   #wake = () => {};
@@ -57,10 +56,10 @@ export class LogView {
       onscroll: () => this.#scrolled(), onkeydown: (event) => this.#key(event) }, this.space);
     this.none = h("p", { class: "log-none soft" }, "Looking …");
     this.info = h("span", { class: "soft num" });
-    this.back = h("button", { type: "button", class: "log-back", hidden: true,
-      onclick: () => this.follow() });
+    this.back = h("button", { type: "button", class: "primary", hidden: true, onclick: () => this.follow() },
+      icon("down"), h("span"));
     this.search = new LogSearch(this, this.#file, signal);
-    this.element = h("section", { class: "log", "aria-label": "What it printed" },
+    this.element = h("div", null,
       h("div", { class: "log-bar" }, this.search.element, this.info,
         this.#toggle("timed", "Times", true), this.#toggle("wrap", "Wrap lines", false),
         h("a", { class: "button", href: url(`/runs/${run.id}/log`), download: `run-${run.id}.log` },
@@ -102,10 +101,8 @@ export class LogView {
 
   /** Mark a text (in lower case) wherever it is seen. */
   mark(text) {
-    if (text === this.#wanted) return;
     this.#wanted = text;
-    this.#fresh = false;
-    if (this.#shown.length) this.#fill();
+    this.#fill();
   }
 
   /** The place of the first row in sight. */
@@ -159,11 +156,8 @@ export class LogView {
 
   #sleep(ms) {
     return new Promise((resolve) => {
-      const timer = setTimeout(resolve, ms);
-      this.#wake = () => {
-        clearTimeout(timer);
-        resolve();
-      };
+      this.#wake = resolve;
+      setTimeout(resolve, ms);
     });
   }
 
@@ -186,7 +180,7 @@ export class LogView {
     this.info.textContent = size ? sizeOf(size) : "";
     this.back.hidden = this.#following || ended || size === 0;
     const more = size - this.#left;
-    this.back.replaceChildren(icon("down"), more > 0 ? `Follow · ${sizeOf(more)} more` : "Follow");
+    this.back.lastChild.textContent = more > 0 ? `Follow · ${sizeOf(more)} more` : "Follow";
   }
 
   // -- where we are -----------------------------------------------------------------------
@@ -345,17 +339,12 @@ export class LogView {
   }
 
   #put(rows, start, y, at) {
-    const before = new Map(this.#shown.map((row) => [row.start, row]));
-    for (const row of rows) {
-      const same = before.get(row.start);
-      if (!same || same.end !== row.end || !this.#fresh) row.element = this.#line(row.text);
-      else row.element = same.element;
-      delete row.text;
-    }
-    this.#fresh = true;
+    const before = new Map(this.#shown.map((row) => [`${row.start} ${row.end} ${this.#marked}`, row.element]));
+    this.#marked = this.#wanted;
+    for (const row of rows) row.element = before.get(`${row.start} ${row.end} ${this.#wanted}`) ?? this.#line(row.text);
     const stay = new Set(rows.map((row) => row.element));
     for (const { element } of this.#shown) if (!stay.has(element)) element.remove();
-    let place = this.rows.firstChild;
+    let place = this.rows.firstChild; // elements that stay are not moved, so that a selection stays
     for (const { element } of rows) {
       if (element === place) place = place.nextSibling;
       else this.rows.insertBefore(element, place);

@@ -2,7 +2,7 @@
 
 import { serverNow } from "./api.js";
 import { h, icon, said, toast, unique } from "./dom.js";
-import { paced } from "./runlist.js";
+import { paced } from "./pace.js";
 import { ago, both, moment, seconds, span, viewerZone } from "./time.js";
 
 /** get(path, params) that ends when the page is left. */

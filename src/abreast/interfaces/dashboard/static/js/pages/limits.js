@@ -103,7 +103,9 @@ async function whatIf(ctx, panel, key, given) {
   } });
   const number = h("output");
   box.append(h("label", { class: "slide" }, "Units ", slider, number), said, charts, h("p", { class: "soft" },
-    `Replays ${truncated ? "the newest " : ""}${runs.id.length} runs of ${tasks.join(", ")} that ended in the last day: each could start when it really could, holds the same units as long as it did, and starts by age and priority once they are free.`,
+    `Replays ${truncated ? "the newest " : ""}${runs.id.length} runs of ${tasks.join(", ")} that ended in the last day: each could `,
+    "start when it really could, holds the same units as long as it did, and starts by age and priority once they ",
+    "are free.",
     per && ` A unit returns ${span(per)} after the start.`, " There is always a free worker, and no other limit.",
     unfinished > 0 && ` ${unfinished} unfinished left out.`));
   draw();
@@ -112,8 +114,9 @@ async function whatIf(ctx, panel, key, given) {
     const size = all[slider.value];
     const found = results.get(size);
     number.textContent = size === n ? `${size}, as now` : size;
-    const text = found ? `With ${units(size)}, 95 % of the runs start within ${span(found.wait)}, and all are done after ${span(found.makespan)}.`
-      : `With ${units(size)}, some runs never start.`;
+    const text = `With ${units(size)}, ${found
+      ? `95 % of the runs start within ${span(found.wait)}, and all are done after ${span(found.makespan)}`
+      : "some runs never start"}.`;
     slider.setAttribute("aria-valuetext", text);
     replace(said, text, h("span", { class: "soft" }, ` It really was ${span(was.wait)} and ${span(was.makespan)}.`));
     replace(charts, chart("Wait of 95 %", "wait", size), chart("All done after", "makespan", size));

@@ -1,66 +1,74 @@
-// One run: why it is as it is, what it took and gave, its steps, attempts and log.
+// One run: why it is as it is, what it took and gave, its steps, attempts and log; of a flow, how
+// far its runs are.
 
-import { get, post } from "../api.js";
+import { paced } from "../pace.js";
+import { post } from "../api.js";
 import { copy, dialog, h, icon, replace, toast } from "../dom.js";
 import { tree } from "../json.js";
-import { LogView } from "../log.js";
-import { act, section, since, ticking } from "../parts.js";
-import { maker, meter, often, paced, place, taskPlace } from "../runlist.js";
-import { ENDED, badge } from "../states.js";
+import { act, facts, reading, section, since, ticking } from "../parts.js";
+import { maker, memory, meter, often, place, runTable, stateOf, taskPlace, took, waited } from "../runlist.js";
+import { ENDED, STATES, badge } from "../states.js";
 import { both, moment, span } from "../time.js";
 import { start } from "./tasks.js";
 
 const LOOK_MS = 3_000; // steps, and who holds what it waits for, tell nothing when they change
+const ROWS = 200; // of the runs of a flow
 
-/** Show the run of the address. */
+/** Show the run or flow of the address. */
 export async function show(ctx) {
-  const { id } = ctx.params;
-  const options = { signal: ctx.signal };
-  const load = () => Promise.all([get(`/runs/${id}`, {}, options), get(`/runs/${id}/why`, {}, options),
-    get(`/runs/${id}/steps`, {}, options)]);
-  let [run, why, steps] = await load();
-  if (run.executor === "flow") return ctx.go(place(run), { replace: true });
-  ctx.title(`Run ${run.id} · ${run.label}`);
+  const read = reading(ctx);
+  const run = await read(`/runs/${ctx.params.id}`);
+  const flow = run.executor === "flow";
+  if (location.pathname !== place(run)) history.replaceState(null, "", place(run));
+  ctx.title(`${flow ? "Flow" : "Run"} ${run.id} · ${run.label}`);
+  ticking(ctx);
+  return (flow ? showFlow : showRun)(ctx, read, run);
+}
 
-  const top = runHead(ctx, run);
-  const error = h("div");
-  const facts = h("dl", { class: "run-facts" });
-  const values = h("div");
-  const stepped = h("div");
-  const attempts = h("div");
+async function showRun(ctx, read, first) {
+  const path = `/runs/${first.id}`;
+  const load = () => Promise.all([read(path), read(`${path}/why`), read(`${path}/steps`)]);
+  const { LogView } = await import("../log.js");
+  let [run, why, steps] = await load();
+  const top = head(ctx, run);
+  const [error, known, values, stepped, attempts] = Array.from({ length: 5 }, () => h("div"));
   const log = new LogView(run, ctx);
   const put = memory();
 
   function draw() {
-    const ended = ENDED.has(run.state);
     top.update(run, why.why);
     log.update(run);
-    put(facts, [run.started, run.ended, run.attempts, run.place, run.state], () => factsOf(run));
-    put(error, run.error, () => run.error && errorBox(run.error));
-    for (const box of error.querySelectorAll(".traceback")) box.scrollTop ||= box.scrollHeight; // its end says most
-    put(values, [run.args, run.kwargs, ended, run.result], () => [
-      section("Arguments", argumentsOf(run)),
-      run.state === "completed" && section("Result", h("div", { class: "value" }, tree(run.result)), copyButton(run.result))]);
-    put(stepped, steps.items, () => steps.items.length > 0 && section("Steps", stepList(steps.items)));
-    put(attempts, [run.history, run.attempts], () => run.history.length > 0 && section("Attempts", attemptList(run)));
+    put(known, [run.started, run.ended, run.attempts, run.place, run.state], () => factsOf(run));
+    put(error, run.error, () => run.error && h("div", { class: "card error-box" },
+      h("h2", null, icon("failed"), " ", h("code", null, run.error.type)), h("pre", null, run.error.message),
+      run.error.traceback && h("details", { open: true }, h("summary", null, "Traceback"),
+        h("pre", { class: "traceback", tabindex: 0 }, run.error.traceback.trimEnd()), copier(run.error.traceback))));
+    put(values, [run.args, run.kwargs, run.state, run.result], () => [
+      section("Arguments", facts([...Object.entries(run.args), ...Object.entries(run.kwargs)]
+        .map(([name, value]) => [h("code", null, name), tree(value, 1)])), !run.args.length && !Object.keys(run.kwargs).length && "None"),
+      run.state === "completed" && section("Result", tree(run.result), h("p", null, copier(run.result)))]);
+    put(stepped, steps.items, () => steps.items.length > 0 && section("Steps", steps.items.map((step) =>
+      part(icon(step.error ? "failed" : step.ended ? "completed" : "running"), step.name,
+        step.attempt > 1 ? `attempt ${step.attempt}` : "", step.ended ? span(step.seconds) : since(step.started),
+        facts([["Input", tree(step.input)], ["Error", step.error && h("pre", null, step.error)],
+          ["Output", step.ended && !step.error && tree(step.output)]])))));
+    put(attempts, [run.history, run.error], () => run.history.length > 0 && section("Attempts", [...run.history, run].map((one, index) =>
+      part(badge(one === run ? run.state : "failed", one.reason, 0, true), `Attempt ${index + 1}`, one.error?.type, moment(one.started),
+        h("pre", null, one.error ? `${one.error.type}: ${one.error.message}` : "no error")))));
   }
 
   const refresh = paced(async () => {
-    const found = await load().catch(() => null);
-    if (!found) return;
-    [run, why, steps] = found;
+    [run, why, steps] = await load().catch(() => [run, why, steps]);
     draw();
   }, 500, ctx.signal);
 
-  replace(ctx.root, top.element, error,
-    h("div", { class: "two" }, h("div", null, section("Facts", facts), attempts), values), stepped,
-    section("Log", log.element));
+  replace(ctx.root, top.element, error, h("div", { class: "two" }, h("div", null, section("Facts", known), attempts), values),
+    stepped, section("Log", log.element));
   draw();
-  ticking(ctx);
   ctx.live.on("run", (rows) => {
     const row = rows.find((one) => one.id === run.id);
     if (!row) return;
-    run = { ...run, ...row, error: row.error && { ...run.error, ...row.error } };
+    run = { ...run, ...row };
     draw();
     refresh();
   });
@@ -68,128 +76,121 @@ export async function show(ctx) {
   often(() => ENDED.has(run.state) || refresh(), LOOK_MS, ctx);
 }
 
-/** Fill an element anew only when what it shows has changed: put(element, data, make). */
-export function memory() {
-  const shown = new Map();
-  return (element, data, make) => {
-    const text = JSON.stringify(data) ?? "";
-    if (shown.get(element) === text) return;
-    shown.set(element, text);
-    replace(element, make());
-  };
+async function showFlow(ctx, read, run) {
+  const path = `/${run.id}`;
+  const load = () => Promise.all([read(`/flows${path}`), read(`/runs${path}/why`), flow?.batch && read(`/batches${path}`)]);
+  let flow;
+  let why;
+  let batch;
+  [flow, why] = await load();
+  if (flow.batch) [flow, why, batch] = await load();
+  const { graph, grid } = await import("../graph.js");
+  const runs = new Map(flow.runs.map((one) => [one.id, one]));
+  const top = head(ctx, flow.run, flow.batch ? "Batch" : "Flow");
+  const counts = h("div", { class: "row counts" });
+  const table = runTable(["state", "id", "label", "created", "wait", "took"], "Runs of this flow");
+  const more = h("p", { class: "soft" });
+  const known = h("div");
+  const put = memory();
+  const picture = batch ? grid(batch, flow.runs) : graph(flow.runs, flow.edges);
+  let only = null; // a state
+
+  function draw() {
+    const now = [...runs.values()];
+    const found = STATES.map((state) => [state, now.filter((one) => one.state === state).length]);
+    const { progress } = flow.run;
+    const done = now.filter((one) => ENDED.has(one.state)).length;
+    top.update({ ...flow.run, progress: progress && { ...progress, done: Math.max(done, progress.done) } }, why.why);
+    picture.update(runs, batch);
+    put(known, [flow.run.started, flow.run.ended], () => factsOf(flow.run));
+    put(counts, [found, only], () => found.filter(([state, count]) => count || only === state).map(([state, count]) =>
+      h("button", { type: "button", class: "small", "aria-pressed": String(only === state), onclick() {
+        only = only === state ? null : state;
+        draw();
+      } }, badge(state), h("b", null, count))));
+    const listed = now.filter((one) => !only || one.state === only);
+    table.show(listed.slice(0, ROWS));
+    put(more, [listed.length, only], () => listed.length > ROWS && [`${listed.length - ROWS} more: `,
+      h("a", { href: `/runs?flow=${run.id}&state=${only ?? ""}` }, "list them all")]);
+  }
+
+  const drawSoon = paced(async () => draw(), 100, ctx.signal);
+  const refresh = paced(async () => {
+    [flow, why, batch] = await load().catch(() => [flow, why, batch]);
+    for (const one of flow.runs) runs.set(one.id, one);
+    draw();
+  }, 1000, ctx.signal);
+
+  replace(ctx.root, top.element, section(batch ? "Combinations" : "Graph", counts, picture.element,
+    flow.more && h("p", { class: "soft" }, "Only the first runs are shown.")), section("Runs", table.element, more), section("Facts", known));
+  draw();
+  ctx.live.on("run", (rows) => {
+    for (const one of rows) {
+      if (one.id === run.id) flow.run = one;
+      else if (runs.has(one.id)) runs.set(one.id, one);
+      else continue;
+      drawSoon();
+      if (ENDED.has(one.state)) refresh(); // results, and why
+    }
+  });
+  ctx.live.on("resync", refresh);
 }
 
-/** The head of the page of a run: {element, update(run, why)}. */
-export function runHead(ctx, run, kind = "Flow") {
-  const state = h("span", { class: "big-state", role: "status" });
-  const reason = h("p", { class: "run-why" });
-  const progress = h("div", { class: "progress" });
-  const actions = h("div", { class: "row" });
+/** The head of the page: {element, update(run, why)}. */
+function head(ctx, run, kind) {
+  const [state, reason, progress, actions] = ["span", "p", "div", "div"].map((tag) => h(tag));
   const put = memory();
-  const flow = run.executor === "flow";
-  const element = h("div", { class: "run-head" },
-    h("div", { class: "head" },
-      h("div", null, h("p", { class: "soft" }, flow ? kind : h("a", { href: taskPlace(run.name) }, run.name), ` · run ${run.id}`),
-        h("h1", null, run.label, " ", state)), actions),
-    reason, progress);
+  state.className = "big-state";
+  state.setAttribute("role", "status");
+  progress.className = "progress";
   return {
-    element,
+    element: h("div", { class: "run-head" }, h("header", { class: "head" }, h("div", null,
+      h("p", { class: "soft" }, kind ?? h("a", { href: taskPlace(run.name) }, run.name), ` · run ${run.id}`),
+      h("h1", null, run.label, " ", state)), actions), reason, progress),
     update(now, why) {
-      put(state, [now.state, now.reason, now.attempts], () => badge(now.state, now.reason, now.attempts));
+      const { done, total, message } = now.progress ?? {};
+      put(state, [now.state, now.reason, now.attempts], () => stateOf(now));
       put(reason, why, () => why);
-      put(progress, [now.progress, now.state], () => now.progress && [
-        meter(now.progress), h("span", { class: "num" }, told(now.progress))]);
-      progress.hidden = !now.progress || (ENDED.has(now.state) && !flow);
-      put(actions, ENDED.has(now.state), () => ctx.session.may("operator") && buttons(ctx, now, flow));
+      progress.hidden = !now.progress || (ENDED.has(now.state) && !kind);
+      put(progress, now.progress, () => [meter(now.progress), h("span", null, total ? `${Math.floor((done / total) * 100)} %` : done,
+        " ", h("span", { class: "soft" }, message))]);
+      put(actions, ENDED.has(now.state), () => ctx.session.may("operator") && buttons(ctx, now, kind));
     },
   };
 }
 
-const told = ({ done, total, message }) => [
-  total ? `${Math.floor((done / total) * 100)} %` : String(done), message && h("span", { class: "soft" }, ` ${message}`)];
-
-function buttons(ctx, run, flow) {
+function buttons(ctx, run, kind) {
   if (!ENDED.has(run.state)) {
-    return h("button", { type: "button", class: "danger", onclick: () => cancel(run, flow) }, icon("stop"), "Cancel …");
+    return h("button", { type: "button", class: "danger", onclick: () => dialog({
+      title: `Cancel run ${run.id}?`, cancel: "Let it run",
+      body: kind ? "It ends with all its runs; those that have completed stay as they are."
+        : "If it is running, it is asked to end, and made to if it does not.",
+      actions: [{ text: "Cancel the run", kind: "danger", value: () => post(`/runs/${run.id}/cancel`) }] }) }, icon("stop"), "Cancel …");
   }
-  if (flow) {
+  if (kind) {
     return run.state !== "completed" && h("a", { class: "button", href: `/runs?flow=${run.id}&state=failed,skipped,cancelled` },
-      icon("retrying"), "Those to run again");
+      icon("retrying"), "What to run again");
   }
-  return [h("button", { type: "button", onclick: () => start(ctx, run.name, run) }, icon("edit"), "Change and run …"),
-    h("button", { type: "button", class: "primary", async onclick(event) {
-      const button = event.currentTarget;
-      button.disabled = true;
-      await act(async () => {
-        const again = await post(`/runs/${run.id}/retry`);
-        toast(`Run ${again.id} repeats run ${run.id}`);
-        ctx.go(place(again));
-      });
-      button.disabled = false;
-    } }, icon("retrying"), "Run again")];
+  return h("div", { class: "row" },
+    h("button", { type: "button", onclick: () => start(ctx, run.name, run) }, icon("edit"), "Change and run …"),
+    h("button", { type: "button", class: "primary", onclick: () => act(async () => {
+      const again = await post(`/runs/${run.id}/retry`);
+      toast(`Run ${again.id} repeats run ${run.id}`);
+      ctx.go(place(again));
+    }) }, icon("retrying"), "Run again"));
 }
 
-/** Ask, and then ask the run to end. */
-function cancel(run, flow) {
-  return dialog({ title: `Cancel run ${run.id}?`, cancel: "Let it run",
-    body: flow ? "It ends with all its runs; those that have completed stay as they are."
-      : run.state === "running" ? "It is asked to end, and made to if it does not."
-        : "It has not started, and never will.",
-    actions: [{ text: "Cancel the run", kind: "danger", value: () => post(`/runs/${run.id}/cancel`) }] });
-}
+const at = (time) => time && h("span", { title: both(time) }, moment(time));
 
-const fact = (term, value) => value !== null && value !== undefined && value !== "" && value !== false
-  && h("div", null, h("dt", null, term), h("dd", null, value));
-const at = (time) => time && h("span", { title: both(time), class: "num" }, moment(time));
+const factsOf = (run) => facts([
+  ["Made by", run.trigger && maker(run)], ["Made", at(run.created)], ["Due", at(run.due)], ["Started", at(run.started)],
+  ["Ended", at(run.ended)], ["Waited", waited(run)], ["Took", took(run)], ["Attempt", run.attempts > 1 && run.attempts],
+  ["Flow", run.flow && h("a", { href: `/flows/${run.flow}` }, `#${run.flow}`)], ["Executor", run.executor],
+  ["Where", run.place && `${run.place.host}, process ${run.place.pid}`]]);
 
-/** What there is to know about a run. */
-export function factsOf(run) {
-  return [
-    fact("Made by", maker(run)),
-    fact("Made", at(run.created)), fact("Due", at(run.due)), fact("Started", at(run.started)), fact("Ended", at(run.ended)),
-    fact("Waited", run.started ? span(run.wait_seconds) : ENDED.has(run.state) ? null : since(run.created)),
-    fact("Ran", run.ended ? run.started && span(run.run_seconds) : run.started && since(run.started)),
-    fact("Attempt", run.attempts > 1 && run.attempts),
-    fact("Flow", run.flow && h("a", { href: `/flows/${run.flow}` }, `#${run.flow}`)),
-    fact("Executor", run.executor),
-    fact("Where", run.place && `${run.place.host}, process ${run.place.pid}`),
-    fact("Worker", run.worker && h("a", { href: "/workers" }, `#${run.worker}`)),
-  ];
-}
-
-function argumentsOf({ args, kwargs }) {
-  const items = [...args.map((value, index) => [`${index + 1}.`, value]), ...Object.entries(kwargs)];
-  return items.length ? h("dl", { class: "facts value" }, items.flatMap(([name, value]) =>
-    [h("dt", null, h("code", null, name)), h("dd", null, tree(value, 1))]))
-    : h("p", { class: "soft" }, "None");
-}
-
-const copyButton = (value) => h("button", { type: "button", class: "small", onclick: () =>
+const copier = (value) => h("button", { type: "button", class: "small", onclick: () =>
   copy(typeof value === "string" ? value : JSON.stringify(value, null, 2)) }, icon("copy"), "Copy");
 
-function errorBox({ type, message, traceback }) {
-  return h("div", { class: "card error-box" },
-    h("h2", null, icon("failed"), " ", h("code", null, type)), h("pre", { class: "message-text" }, message),
-    traceback && h("details", { open: true }, h("summary", null, "Traceback"), h("pre", { class: "traceback", tabindex: 0 }, traceback.trimEnd()),
-      copyButton(traceback)));
-}
-
-function stepList(items) {
-  return h("ol", { class: "steps" }, items.map((step) => h("li", null, h("details", null,
-    h("summary", null, icon(step.error ? "failed" : step.ended ? "completed" : "running",
-      step.error ? "failed" : step.ended ? "completed" : "running"),
-    h("b", null, step.name), step.attempt > 1 && h("span", { class: "chip" }, `attempt ${step.attempt}`),
-    h("span", { class: "soft num", title: both(step.started) }, step.ended ? span(step.seconds) : since(step.started))),
-    h("dl", { class: "run-facts value" }, fact("Input", tree(step.input, 2)),
-      step.error ? fact("Error", h("pre", { class: "message-text" }, step.error)) : step.ended && fact("Output", tree(step.output, 2)))))));
-}
-
-/** Earlier attempts, and the last one. */
-function attemptList(run) {
-  const last = { started: run.started, ended: run.ended, reason: run.reason, error: run.error, now: run };
-  return h("ol", { class: "steps" }, [...run.history, last].map((one, index) => h("li", null, h("details", null,
-    h("summary", null, badge(one.now ? run.state : "failed", one.reason, 0, true), h("b", null, `Attempt ${index + 1}`),
-      h("span", { class: "soft" }, one.error ? `${one.error.type}: ${one.error.message}`.slice(0, 120) : one.reason),
-      h("span", { class: "soft num", title: both(one.started) }, moment(one.started))),
-    one.error ? h("pre", { class: "message-text" }, `${one.error.type}: ${one.error.message}`) : h("p", { class: "soft" }, "No error")))));
-}
+/** Something of a run that opens. */
+const part = (mark, name, text, time, ...body) => h("details", { class: "fold" },
+  h("summary", null, mark, h("b", null, name), h("span", { class: "soft" }, text), h("span", { class: "soft num" }, time)), body);

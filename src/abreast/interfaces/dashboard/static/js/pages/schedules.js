@@ -1,10 +1,11 @@
 // Schedules: when they make their next runs, and what became of their instants.
 
+import { paced } from "../pace.js";
 import { dialog, empty, h, icon, keyed, replace, toast } from "../dom.js";
 import {
   act, button, columns, facts, follow, heading, inZones, reading, section, ticking, until,
 } from "../parts.js";
-import { paced, taskPlace } from "../runlist.js";
+import { taskPlace } from "../runlist.js";
 import { badge, look } from "../states.js";
 import { both } from "../time.js";
 import { backfill, scheduleForm, schedulePath } from "./schedule-form.js";

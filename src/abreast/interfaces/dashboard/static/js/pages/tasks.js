@@ -1,11 +1,12 @@
 // Tasks: when each runs next, how it has gone lately, and starting it.
 
+import { paced } from "../pace.js";
 import { get, post } from "../api.js";
 import { dialog, empty, h, icon, keyed, replace, said, toast } from "../dom.js";
 import { runFields } from "../form.js";
 import { tree } from "../json.js";
-import { act, columns, heading, section, ticking, until } from "../parts.js";
-import { memory, often, paced, place, runTable, spark, stateOf, taskPlace } from "../runlist.js";
+import { act, columns, heading, reading, section, ticking, until } from "../parts.js";
+import { memory, often, place, runTable, spark, stateOf, taskPlace } from "../runlist.js";
 import { badge } from "../states.js";
 import { span } from "../time.js";
 
@@ -15,7 +16,8 @@ const SHOWN = 20; // runs of one task
 export async function show(ctx) {
   if (ctx.params.name !== undefined) return showTask(ctx);
   ctx.title("Tasks");
-  let { items, files } = await get("/tasks", {}, ctx);
+  const read = reading(ctx);
+  let { items, files } = await read("/tasks");
   const may = ctx.session.may("operator");
   const find = h("input", { type: "search", placeholder: "Find tasks", "aria-label": "Find tasks",
     value: ctx.query.get("q") ?? "", oninput: () => choose({ q: find.value }) });
@@ -84,7 +86,7 @@ export async function show(ctx) {
   }
 
   const refresh = paced(async () => {
-    ({ items, files } = await get("/tasks", {}, ctx).catch(() => ({ items, files })));
+    ({ items, files } = await read("/tasks").catch(() => ({ items, files })));
     draw();
   }, 500, ctx.signal);
 
@@ -125,8 +127,9 @@ export async function start(ctx, name, given) {
 async function showTask(ctx) {
   const { name } = ctx.params;
   ctx.title(name);
-  const load = () => Promise.all([get(taskPlace(name), {}, ctx), get("/schedules", { task: name }, ctx),
-    get("/runs", { task: name, limit: SHOWN }, ctx)]);
+  const read = reading(ctx);
+  const load = () => Promise.all([read(taskPlace(name)), read("/schedules", { task: name }),
+    read("/runs", { task: name, limit: SHOWN })]);
   let [task, schedules, runs] = await load();
   const may = ctx.session.may("operator");
   const table = runTable(["state", "id", "label", "trigger", "created", "wait", "took"], "Recent runs");

@@ -29,11 +29,20 @@ export async function show(ctx) {
     const [head, slots, doing] = box.children;
     head.children[1].textContent = state;
     replace(slots, cells(running, concurrency), ` ${running} of ${concurrency} slots`);
-    // Room for what comes next, so that the workers below stay where they are.
+    // There is room for what comes next, and a run keeps its place until it ends: nothing jumps.
     doing.style.setProperty("--rows", Math.min(concurrency, 8));
+    box.places = (box.places ?? []).map((place) => runs.some(({ id }) => id === place) && place);
+    for (const { id } of runs) {
+      if (box.places.includes(id)) continue;
+      const free = box.places.indexOf(false);
+      box.places[free < 0 ? box.places.length : free] = id;
+    }
     keyed(doing, runs, ({ id }) => id, (run) => h("div", null,
       h("a", { href: `/runs/${run.id}` }, `#${run.id} ${run.label ?? run.name}`),
-      h("progress", { "aria-label": `Progress of run ${run.id}` }), since(run.started), h("span", { class: "soft" })), grow);
+      h("progress", { "aria-label": `Progress of run ${run.id}` }), since(run.started), h("span", { class: "soft" })), (row, run) => {
+      row.style.gridRow = box.places.indexOf(run.id) + 1;
+      grow(row, run);
+    });
   }
 
   /** A bar for what a run says of itself, or else for its time against the usual one. */

@@ -30,7 +30,8 @@ export function hit(view, x, y) {
   const chip = bars.chips.find((one) =>
     one.runs === runs && x >= one.left - NEAR && x <= one.right + NEAR);
   if (chip) return { lane, place, chip, item: runs[chip.from] };
-  const at = after(runs, from, (run) => (run.over === Infinity ? now : run.over));
+  const late = scale.time(scale.x(now) + 2 * NEAR); // what has just begun can be met, too
+  const at = after(runs, from, (run) => (run.over === Infinity ? late : run.over));
   const run = runs[at];
   if (run && run.begin <= to) return found(run);
   const ghost = lane.ghosts.find((one) => Math.min(one.row, lane.tall - 1) === row

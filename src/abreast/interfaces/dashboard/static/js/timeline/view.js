@@ -80,7 +80,7 @@ class View {
     this.stripText = h("div", { class: "tl-load" });
     this.time = h("span", { class: "tl-time", hidden: true });
     this.grip = h("div", { class: "tl-grip", role: "separator", "aria-orientation": "vertical", tabindex: "0",
-      "aria-label": "Width of the names" });
+      "aria-label": "Width of the names", "aria-valuemin": 120, "aria-valuemax": 480 });
     this.head = h("div", { class: "tl-head" }, h("div", { class: "tl-corner" }, this.stripText), strip, this.time);
     this.stage = h("div", { class: "tl-stage" }, this.canvas, over, this.scroll);
     this.minimap = new Minimap(this.paint, (from, to) => this.period(from, to));
@@ -311,6 +311,7 @@ class View {
   // -- what somebody looks at -------------------------------------------------------------------
 
   hover(x, y) {
+    this.pointer = [x, y];
     this.cursor = y > -STRIP - AXIS && x >= 0 && x <= this.width ? x : null;
     this.look(y >= 0 && x >= 0 && x <= this.width ? hit(this, x, y + this.top) : null);
     this.time.hidden = this.cursor === null;
@@ -332,7 +333,7 @@ class View {
   }
 
   leave() {
-    this.cursor = null;
+    this.cursor = this.pointer = null;
     this.time.hidden = true;
     this.look(document.activeElement === this.walk.button && this.walk.item
       ? { item: this.walk.item, place: this.walk.place } : null);
@@ -431,8 +432,8 @@ class View {
 
   open(item, focus = true) {
     if (item.kind) return;
-    const chip = this.bars.chips.find((one) => one.runs.includes(item, one.from) && one.runs.indexOf(item) <= one.to);
-    if (chip && focus && document.activeElement === this.walk.button) {
+    const chip = focus && document.activeElement === this.walk.button && this.chipOf(item);
+    if (chip) {
       this.closer(chip);
       return;
     }
@@ -440,6 +441,12 @@ class View {
     this.drawer.open(item, focus);
     this.setQuery({ run: String(item.id) }, { replace: true });
     this.look(null);
+  }
+
+  /** The runs among which one cannot be told apart. */
+  chipOf(run) {
+    return this.bars.chips.find(({ lane, from, to, runs }) =>
+      lane === run.lane && run.begin >= runs[from].begin && run.begin <= runs[to].begin && runs.includes(run));
   }
 
   closed() {
@@ -583,6 +590,7 @@ class View {
     this.labels = narrow ? 0 : pref("labels", 220);
     this.element.classList.toggle("tl-narrow", narrow);
     this.element.style.setProperty("--labels", `${this.labels}px`);
+    this.grip.setAttribute("aria-valuenow", this.labels);
     const width = Math.max(60, Math.floor(this.scroll.clientWidth) - this.labels);
     if (width === this.width && high === this.height && narrow === this.narrow) return;
     const [from, to, fresh] = [this.scale.start, this.scale.end, this.width === undefined];
@@ -634,6 +642,7 @@ class View {
       this.strip.draw(this);
       this.minimap.show(this.scale.start, this.scale.end);
       if (this.walk.item) this.walk.follow();
+      if (this.pointer && !this.hot) this.hover(...this.pointer); // something may have come there
     }
     if (wanted.has("over") || wanted.has("bars")) this.overlay.draw(this);
     if (wanted.has("labels") || this.dirty.has("labels")) this.names.draw(this);

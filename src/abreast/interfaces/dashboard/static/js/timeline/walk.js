@@ -20,7 +20,7 @@ export class Walk {
     this.view = view;
     this.item = null;
     this.place = null;
-    this.button = h("button", { type: "button", class: "tl-focus", "aria-describedby": "tl-keys",
+    this.button = h("button", { type: "button", class: "tl-focus", "aria-label": "Bars", "aria-describedby": "tl-keys",
       onkeydown: (event) => this.key(event), onclick: () => this.item && view.open(this.item),
       onfocus: () => this.enter(), onblur: () => view.leave() });
   }
