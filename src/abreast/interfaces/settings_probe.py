@@ -19,7 +19,7 @@ from .settings_merge import Problems
 from .settings_notify import Mail
 from .settings_sections import address
 
-_NEEDED = ("fastapi", "uvicorn", "rjsmin", "rcssmin", "argon2", "prometheus_client")  # of [server]
+_NEEDED = ("fastapi", "uvicorn", "rjsmin", "argon2", "prometheus_client")  # of [server]
 
 
 class Findings(NamedTuple):

@@ -165,7 +165,6 @@ def _needs_server() -> None:
     try:
         import argon2  # noqa: F401
         import fastapi  # noqa: F401
-        import rcssmin  # noqa: F401
         import rjsmin  # noqa: F401
         import uvicorn  # noqa: F401
     except ModuleNotFoundError as error:

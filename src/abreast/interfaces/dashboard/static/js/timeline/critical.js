@@ -4,9 +4,8 @@
  * The runs that decided when everything was over, the first one first: from the one that ended
  * last back through the one before it that ended last. `edges`: pairs of ids, earlier and later.
  */
-export function criticalPath(runs, edges, now) {
-  const end = (run) => Math.min(run.over, now);
-  const later = (a, b) => (!a || end(b) > end(a) ? b : a);
+export function criticalPath(runs, edges) {
+  const later = (a, b) => (!a || b.over > a.over ? b : a);
   const before = new Map();
   for (const [earlier, run] of edges) {
     const parent = runs.get(earlier);
@@ -28,27 +27,27 @@ export class Critical {
   }
 
   /** Have the path of a flow marked, now or when its edges have come. */
-  want(flow, now) {
+  want(flow) {
     const edges = this.edges.get(flow);
     if (edges) {
-      this.mark(flow, edges, now);
+      this.mark(flow, edges);
     } else if (edges === undefined) {
       this.edges.set(flow, null);
       this.source.edges(flow).then((found) => {
         this.edges.set(flow, found);
-        this.mark(flow, found, now);
+        this.mark(flow, found);
         this.done();
       }, () => {}); // it may have been removed
     }
   }
 
-  mark(flow, edges, now) {
+  mark(flow, edges) {
     const version = this.model.version;
     if (this.marked.get(flow)?.version === version) return;
     for (const run of this.marked.get(flow)?.path ?? []) run.critical = false;
     const runs = new Map();
     for (const run of this.model.runs.values()) if (run.flow === flow) runs.set(run.id, run);
-    const path = criticalPath(runs, edges, now);
+    const path = criticalPath(runs, edges);
     for (const run of path) run.critical = true;
     this.marked.set(flow, { version, path });
   }

@@ -357,7 +357,7 @@ class View {
     this.tell();
     const { item } = found;
     if (found.chip || item.kind) return;
-    if (item.flow !== null) this.critical.want(item.flow, this.source.now());
+    if (item.flow !== null) this.critical.want(item.flow);
     this.later("tell", focused ? 0 : 130, () => this.hot?.item === item && this.inquire(item));
   }
 
@@ -670,7 +670,7 @@ class View {
       this.count();
       if (this.by === "flow") {
         for (const { lane } of this.layout.places.slice(0, 30)) {
-          if (lane?.key.startsWith("flow ")) this.critical.want(Number(lane.key.slice(5)), this.now);
+          if (lane?.key.startsWith("flow ")) this.critical.want(Number(lane.key.slice(5)));
         }
       }
       this.drawer.draw();
