@@ -320,7 +320,7 @@ def live(shop: Dashboard) -> dict[str, int]:
     ]  # fmt: skip
     shop.gate("extract-mail")
     ids["flow"] = shop.ask("POST", "/api/v1/flows", {"name": "report", "runs": graph}).json["id"]
-    often = {"name": "often", "task": "tidy", "spec": "every 2h", "timezone": "Europe/Berlin"}
+    often = {"name": "tidy-late", "task": "tidy", "spec": "every 2h", "timezone": "Europe/Berlin"}
     assert shop.ask("POST", "/api/v1/schedules", often).status == 201
     running = [ids[name] for name in ("log", "orders", "orders 2", "stock", "press", "images",
                                       "images 2")]  # fmt: skip

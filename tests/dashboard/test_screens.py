@@ -44,7 +44,8 @@ def explained(page: Page, service: Shop) -> None:
         const { view } = document.querySelector(".tl");
         const box = view.box(view.model.runs.get(id));
         const place = view.canvas.getBoundingClientRect();
-        return [place.x + box.x + box.width - 6, place.y + box.y - view.scroll.scrollTop + box.height / 2];
+        const y = box.y - view.scroll.scrollTop + box.height / 2;
+        return [place.x + box.x + box.width - 6, place.y + y];
     }"""
     x, y = page.evaluate(code, service.ids["blocked"])
     page.mouse.move(x, y)
@@ -67,9 +68,9 @@ def flow(page: Page, service: Shop) -> None:
 
 
 def schedule(page: Page, service: Shop) -> None:
-    page.goto("/schedules/often")
-    page.get_by_label("When", exact=True).fill("0 2 * * 1-5")
-    expect(page.locator(".preview")).to_contain_text("at 02:00")
+    page.goto("/schedules/tidy-late")
+    page.get_by_label("When", exact=True).fill("30 2 * * *")
+    expect(page.locator(".preview")).to_contain_text("at 02:30")
     expect(page.locator(".preview")).to_contain_text("clocks go forward")
 
 
@@ -84,7 +85,7 @@ SHOTS: dict[str, tuple[Callable[[Page, Shop], None], dict[str, Any]]] = {
                                  "color_scheme": "dark"}),
     "timeline-narrow": (timeline, {"viewport": {"width": 390, "height": 780}}),
     "tasks": (tasks, {"viewport": {"width": 1180, "height": 745}}),
-    "run": (run, {"viewport": {"width": 1180, "height": 690}}),
+    "run": (run, {"viewport": {"width": 1180, "height": 770}}),
     "flow": (flow, {"viewport": {"width": 1180, "height": 720}, "color_scheme": "dark"}),
     "schedule": (schedule, {"viewport": {"width": 1180, "height": 720}}),
     "limits": (limits, {"viewport": {"width": 1180, "height": 610}}),

@@ -63,6 +63,16 @@ def hover(page: Page, box: dict[str, Any]) -> None:
     page.mouse.move(box["x"] + max(1, box["width"] / 2), box["y"] + box["height"] / 2)
 
 
+def look_at(dashboard: Dashboard, page: Page, id: int) -> None:
+    """Have the pointer on a run, which moves on with time."""
+
+    def look() -> bool:
+        hover(page, page.evaluate(WHERE, id))
+        return f"#{id}" in page.locator(".tl-tip").inner_text()
+
+    dashboard.until(look, f"run {id} is not explained")
+
+
 def query(page: Page) -> dict[str, str]:
     return query_of(page.evaluate("location.href"))
 
@@ -92,9 +102,9 @@ def test_what_waits_names_who_holds_it(dashboard: Dashboard, page: Page) -> None
     opened(page)
     bar(dashboard, page, holder, 3)
     waiting = dashboard.run("press", gate="holder")
-    hover(page, bar(dashboard, page, waiting, 2))
+    bar(dashboard, page, waiting, 2)
+    look_at(dashboard, page, waiting)
     tip = page.locator(".tl-tip")
-    expect(tip).to_contain_text(f"#{waiting}")
     expect(tip).to_contain_text(f"limit '/press' has no room; held by 'press' (run {holder})")
     assert page.evaluate(f"{VIEW}.lit.map((run) => run.id)") == [holder]
     page.mouse.move(2, 2)
@@ -245,8 +255,8 @@ def test_the_drawer_follows_the_log_and_cancels(dashboard: Dashboard, page: Page
     log = page.locator(".tl-log")
     expect(log).to_contain_text("line 3 of 3")
     held = dashboard.run("hold", gate="never")
-    box = bar(dashboard, page, held, 3)
-    hover(page, box)
+    bar(dashboard, page, held, 3)
+    look_at(dashboard, page, held)
     page.mouse.down()
     page.mouse.up()
     drawer = page.locator("aside.tl-drawer")
@@ -269,7 +279,7 @@ def test_attempts_are_told_apart(dashboard: Dashboard, page: Page) -> None:
     )
     assert [begin] == [start for start, _ in tries]
     assert tries[0][1] < started
-    hover(page, bar(dashboard, page, id))
+    look_at(dashboard, page, id)
     expect(page.locator(".tl-tip")).to_contain_text("attempt")
 
 
@@ -288,7 +298,7 @@ def test_the_critical_path_of_a_flow(dashboard: Dashboard, page: Page) -> None:
     expect(page.locator(f".tl-lane[data-lane='flow {flow}']")).to_contain_text("the flow")
     critical = f"[...{VIEW}.model.runs.values()].filter((run) => run.critical).map((run) => run.id)"
     dashboard.until(lambda: page.evaluate(critical) == [flow + 2, flow + 3, flow + 4], "no path")
-    hover(page, bar(dashboard, page, flow + 3))
+    look_at(dashboard, page, flow + 3)
     expect(page.locator(".tl-tip")).to_contain_text("critical path")
 
 

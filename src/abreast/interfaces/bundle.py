@@ -93,7 +93,7 @@ class _Bundle:
         return text
 
     def _variable(self, name: str) -> str:
-        return f"module{self._order.index(name)}"
+        return f"${self._order.index(name)}"
 
     def _wrapped(self, name: str) -> str:
         def members(found: re.Match[str]) -> str:

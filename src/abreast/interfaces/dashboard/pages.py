@@ -8,7 +8,6 @@ everything, so browsers may keep them for ever, and no page ever mixes two versi
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import re
 from collections.abc import Iterator
@@ -16,12 +15,14 @@ from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING, NamedTuple
 
+import deflate
 import rjsmin
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from ..bundle import bundle
 from ..http.problems import Problem
+from .templates import around_templates
 
 if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
@@ -36,8 +37,10 @@ _TYPES = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
 _FOR_EVER = "public, max-age=31536000, immutable"
 _ASK_FIRST = "private, no-cache"
 _CSS = re.compile(
-    r"""(?P<text>"[^"\n]*"|'[^'\n]*')|/\*[\s\S]*?\*/|\s*(?P<mark>[{};,])\s*|(?P<space>\s+)"""
+    r"""(?P<text>"[^"\n]*"|'[^'\n]*')|/\*[\s\S]*?\*/|\s*(?P<mark>[{};,])\s*"""
+    r"""|(?P<colon>:)\s+|(?P<space>\s+)"""
 )
+_ARROW = re.compile(r"(?<=[=(,:?&|{};\[])\((\w+)\)=>")  # (a)=>… may be a=>…
 _STYLES = ("css/tokens.css", "css/base.css")  # first, and in this order
 SCRIPT, SHEET = "js/app.js", "css/app.css"
 LOADED = ("icons.svg", "js/theme.js", "logo.svg", SCRIPT, SHEET)  # all that the page asks for
@@ -55,7 +58,7 @@ class Asset(NamedTuple):
     def of(cls, data: bytes, type: str) -> Asset:
         """Compress some data."""
         tag = f'W/"{hashlib.sha256(data).hexdigest()[:16]}"'
-        return cls(data, gzip.compress(data, 9, mtime=0), f"{type}; charset=utf-8", tag)
+        return cls(data, bytes(deflate.gzip_compress(data, 12)), f"{type}; charset=utf-8", tag)
 
 
 def make_dashboard() -> APIRouter:
@@ -115,16 +118,22 @@ def assets() -> dict[str, Asset]:
 def shortened(name: str, text: str) -> str:
     """A script or style sheet without comments and what else only people need."""
     if name.endswith(".js"):
-        return str(rjsmin.jsmin(text))
-    return _CSS.sub(_short_css, text).strip() if name.endswith(".css") else text
+        return around_templates(text, _short_script)
+    if name.endswith(".css"):
+        return _CSS.sub(_short_css, text).replace(";}", "}").strip()
+    return text
+
+
+def _short_script(text: str) -> str:
+    return _ARROW.sub(r"\1=>", str(rjsmin.jsmin(text)))
 
 
 def _short_css(found: re.Match[str]) -> str:
     """A text stays, a comment goes, spaces beside punctuation go; others become one. (Spaces before
-    colons mean something in nested rules, which the known minifiers for Python do not know.)"""
+    a colon mean something in nested rules, which the known minifiers for Python do not know.)"""
     if found["text"]:
         return found["text"]
-    return found["mark"] or (" " if found["space"] else "")
+    return found["mark"] or found["colon"] or (" " if found["space"] else "")
 
 
 @cache

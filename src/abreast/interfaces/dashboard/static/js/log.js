@@ -237,8 +237,7 @@ export class LogView {
   }
 
   #key(event) {
-    const find = (event.ctrlKey || event.metaKey) && event.key === "f";
-    if (find || event.key === "/") this.search.focus();
+    if ((event.ctrlKey || event.metaKey) && event.key === "f") this.search.focus();
     else if (event.key === "End") this.follow();
     else if (event.key === "Home") {
       this.#leave();
@@ -246,7 +245,6 @@ export class LogView {
       this.#fill();
     } else return;
     event.preventDefault();
-    event.stopPropagation();
   }
 
   /** Put the bar beside the window right, without moving what is seen. */

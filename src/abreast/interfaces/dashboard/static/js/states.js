@@ -23,7 +23,8 @@ const LOOKS = {
   skipped: { color: "--cancelled", icon: "skipped", hatch: null, hollow: true },
 };
 
-const REASONS = {
+/** Why a run has ended, in words. */
+export const REASONS = {
   error: "it raised an error", timeout: "it took too long", crashed: "its process died",
   limit: "a limit", dependency: "a run before it did not complete",
   fail_fast: "another run failed", user: "somebody cancelled it", duplicate: "there was one already",

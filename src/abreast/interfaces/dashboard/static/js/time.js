@@ -55,7 +55,8 @@ export function span(time) {
   const first = UNITS.findIndex(([, size]) => whole >= size);
   const [unit, size] = UNITS[first];
   const rest = UNITS[first + 1] && Math.floor((whole % size) / UNITS[first + 1][1]);
-  return `${Math.floor(whole / size)} ${unit}${rest ? ` ${rest} ${UNITS[first + 1][0]}` : ""}`;
+  const more = rest ? ` ${rest} ${UNITS[first + 1][0]}` : "";
+  return `${Math.floor(whole / size)} ${unit}${more}`;
 }
 
 /** just now, 5 s ago, 3 min ago, in 2 h. */

@@ -114,9 +114,9 @@ async function whatIf(ctx, panel, key, given) {
     const size = all[slider.value];
     const found = results.get(size);
     number.textContent = size === n ? `${size}, as now` : size;
-    const text = `With ${units(size)}, ${found
-      ? `95 % of the runs start within ${span(found.wait)}, and all are done after ${span(found.makespan)}`
-      : "some runs never start"}.`;
+    const text = `With ${units(size)}, ` + (found
+      ? `95 % of the runs start within ${span(found.wait)}, and all are done after ${span(found.makespan)}.`
+      : "some runs never start.");
     slider.setAttribute("aria-valuetext", text);
     replace(said, text, h("span", { class: "soft" }, ` It really was ${span(was.wait)} and ${span(was.makespan)}.`));
     replace(charts, chart("Wait of 95 %", "wait", size), chart("All done after", "makespan", size));

@@ -4,7 +4,9 @@
 import { paced } from "../pace.js";
 import { post } from "../api.js";
 import { copy, dialog, h, icon, replace, toast } from "../dom.js";
+import { graph, grid } from "../graph.js";
 import { tree } from "../json.js";
+import { LogView } from "../log.js";
 import { act, facts, reading, section, since, ticking } from "../parts.js";
 import { maker, memory, meter, often, place, runTable, stateOf, taskPlace, took, waited } from "../runlist.js";
 import { ENDED, STATES, badge } from "../states.js";
@@ -28,7 +30,6 @@ export async function show(ctx) {
 async function showRun(ctx, read, first) {
   const path = `/runs/${first.id}`;
   const load = () => Promise.all([read(path), read(`${path}/why`), read(`${path}/steps`)]);
-  const { LogView } = await import("../log.js");
   let [run, why, steps] = await load();
   const top = head(ctx, run);
   const [error, known, values, stepped, attempts] = Array.from({ length: 5 }, () => h("div"));
@@ -84,7 +85,6 @@ async function showFlow(ctx, read, run) {
   let batch;
   [flow, why] = await load();
   if (flow.batch) [flow, why, batch] = await load();
-  const { graph, grid } = await import("../graph.js");
   const runs = new Map(flow.runs.map((one) => [one.id, one]));
   const top = head(ctx, flow.run, flow.batch ? "Batch" : "Flow");
   const counts = h("div", { class: "row counts" });
@@ -142,6 +142,7 @@ function head(ctx, run, kind) {
   const put = memory();
   state.className = "big-state";
   state.setAttribute("role", "status");
+  reason.className = "run-why";
   progress.className = "progress";
   return {
     element: h("div", { class: "run-head" }, h("header", { class: "head" }, h("div", null,

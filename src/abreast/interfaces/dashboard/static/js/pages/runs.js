@@ -5,17 +5,15 @@ import { confirmDry, empty, h, icon, replace, said, toast } from "../dom.js";
 import { addKeys } from "../help.js";
 import { choice, heading, reading, ticking } from "../parts.js";
 import { runTable } from "../runlist.js";
-import { ENDED, STATES, badge } from "../states.js";
+import { ENDED, REASONS, STATES, badge } from "../states.js";
 
 const SIZE = 50;
 const PAUSE_MS = 300; // after the last key
-const AGES = [["", "Any time"], ["15m", "15 minutes"], ["1h", "1 hour"], ["24h", "24 hours"], ["7d", "7 days"], ["30d", "30 days"]];
+const AGES = [["", "Any time"], "15m", "1h", "24h", "7d", "30d"];
 const UNITS = { m: 60, h: 3600, d: 86400 };
-const REASONS = ["error", "timeout", "crashed", "limit", "dependency", "fail_fast", "user", "duplicate", "expired", "shutdown"];
 const FILTERS = ["state", "task", "since", "q", "flow", "reason"];
-const COUNTS = ["run", "runs"];
 
-const many = (count, [one, more] = COUNTS) => `${count.toLocaleString("en")} ${count === 1 ? one : more}`;
+const many = (count, what = "run") => `${count.toLocaleString("en")} ${what}${count === 1 ? "" : "s"}`;
 
 /** Show the list. */
 export async function show(ctx) {
@@ -45,7 +43,7 @@ export async function show(ctx) {
   }, onsubmit: (event) => event.preventDefault() },
   h("div", { class: "row" }, input("q", "Label or task", { type: "search" }), input("task", "Task", { list: "tasks" }),
     choice(AGES, asked("since"), { name: "since", "aria-label": "Since" }),
-    choice([["", "Any reason"], ...REASONS], asked("reason"), { name: "reason", "aria-label": "Reason" })),
+    choice([["", "Any reason"], ...Object.keys(REASONS)], asked("reason"), { name: "reason", "aria-label": "Reason" })),
   h("div", { class: "row", role: "group", "aria-label": "States" }, states, others));
 
   function filter(changes) {
@@ -159,7 +157,7 @@ export async function show(ctx) {
   /** Show what is chosen and what has come. */
   function tell() {
     news.hidden = !fresh.size;
-    count.textContent = many(fresh.size, ["new run", "new runs"]);
+    count.textContent = many(fresh.size, "new run");
     for (const row of may ? rows : []) row.cells[0].firstChild.checked = every || chosen.has(Number(row.dataset.id));
     bar.hidden = !every && !chosen.size;
     sum.textContent = every ? "All that match" : `${chosen.size} chosen`;

@@ -152,5 +152,5 @@ export async function backfill(ctx, { name, timezone, overlap }) {
     dry: () => post(true), act: () => post(false), some: total,
     describe: (found) => [h("p", null, `It would make ${total(found)} runs.`),
       h("ul", { class: "times" }, found.items.slice(0, 100).map(({ at }) => h("li", null, inZones(at, timezone))))] });
-  if (made) toast(`${name}: ${Object.entries(made.counts).map(([outcome, count]) => `${count} ${outcome}`).join(", ")}`);
+  if (made) toast(`${name}: ${Object.entries(made.counts).flat().join(" ")}`);
 }

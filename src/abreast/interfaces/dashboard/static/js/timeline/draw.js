@@ -424,10 +424,11 @@ export class Bars {
       pen.fillStyle = this.paint.colours.soft;
       const held = this.view.model.held.get(run.id);
       const cause = run.waits.length ? CAUSES[run.waits.at(-3)] : "";
-      const text = `waits for ${held ? held.key : cause}${more ? `, and ${more} more` : ""}`;
-      const full = `${this.title(run)} ${text}`;
+      const short = `${held ? held.key : cause}${more ? `, and ${more} more` : ""}`;
       const room = width - from - 4;
-      pen.fillText(this.shorten(pen.measureText(full).width > room ? text : full, room), from, y + tall / 2 + 0.5);
+      const text = [`${this.title(run)} waits for ${short}`, `waits for ${short}`]
+        .find((one) => pen.measureText(one).width <= room) ?? this.shorten(short, room);
+      pen.fillText(text, from, y + tall / 2 + 0.5);
     }
   }
 
@@ -527,6 +528,6 @@ export class Bars {
     if (wide <= room) return text;
     if (/^#\d+$/.test(text)) return ""; // a part of a number says nothing
     const keep = Math.floor((text.length * room * 0.95) / wide) - 1; // letters differ in width
-    return keep < 2 ? "" : `${text.slice(0, Math.ceil(keep / 2))}…${text.slice(text.length - Math.floor(keep / 2))}`;
+    return keep < 4 ? "" : `${text.slice(0, Math.ceil(keep / 2))}…${text.slice(text.length - Math.floor(keep / 2))}`;
   }
 }
