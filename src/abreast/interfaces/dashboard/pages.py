@@ -121,7 +121,7 @@ def shortened(name: str, text: str) -> str:
         return around_templates(text, _short_script)
     if name.endswith(".css"):
         return _CSS.sub(_short_css, text).replace(";}", "}").strip()
-    return text
+    return re.sub(r">\s+<", "><", re.sub(r"<!--[\s\S]*?-->", "", text))
 
 
 def _short_script(text: str) -> str:

@@ -4,7 +4,7 @@ import { h, icon, said } from "./dom.js";
 
 const PATIENCE_MS = 250; // after the last key
 
-/** The search of a LogView: `element` is to be shown. */
+/** The search of a LogView: `element` is to be shown. To empty the field ends it. */
 export class LogSearch {
   #log;
   #file;
@@ -28,9 +28,8 @@ export class LogSearch {
       "aria-label": label, title: label, onclick: act }, icon(name));
     this.previous = button("up", "Previous match", () => this.#step(-1));
     this.next = button("down", "Next match", () => this.#step(1));
-    this.halt = button("close", "Stop searching", () => this.#stop?.abort());
     this.element = h("div", { class: "log-search", role: "search" },
-      this.input, this.previous, this.next, this.status, this.halt);
+      this.input, this.previous, this.next, this.status);
   }
 
   /** Let the viewer type. */
@@ -50,7 +49,7 @@ export class LogSearch {
       if (this.input.value === this.#text) this.#step(event.shiftKey ? -1 : 1);
       else this.#begin();
     } else if (event.key === "Escape" && this.input.value) {
-      event.stopPropagation();
+      event.stopPropagation(); // the field keeps the focus
       this.input.value = "";
       this.#begin();
     }
@@ -116,7 +115,6 @@ export class LogSearch {
     else if (this.#text && !this.#stop) parts.push("not found");
     if (this.#text && share < 100) parts.push(`${share} % read`);
     this.status.textContent = parts.join(" · ");
-    this.halt.hidden = !this.#stop;
     this.previous.hidden = this.next.hidden = !count;
   }
 }
