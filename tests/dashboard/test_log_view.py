@@ -34,7 +34,8 @@ def chat(gate: str) -> None:
 @task
 def paint() -> None:
     """Prints colours."""
-    print("\\x1b[1;31mred\\x1b[0m plain \\x1b[38;5;208morange\\x1b[39m \\x1b[48;2;1;2;3mdeep\\x1b[m")
+    print("\\x1b[1;31mred\\x1b[0m plain \\x1b[38;5;208morange\\x1b[39m", end=" ")
+    print("\\x1b[48;2;1;2;3mdeep\\x1b[m")
     print("10 %\\r50 %\\r100 %")
     print("<b>no markup</b>\\x1b[2K\\x1b]0;title\\x07!")
     print("long " * 200)
@@ -58,7 +59,8 @@ VIEW = """() => {
         return bottom > box.top + 1 && top < box.bottom - 1;
     });
     const number = (row) => Number(/row (\\d+)/.exec(row?.textContent ?? "")?.[1] ?? -1);
-    return { rows: rows.length, seen: seen.length, first: number(seen[0]), last: number(seen.at(-1)),
+    return { rows: rows.length, seen: seen.length,
+        first: number(seen[0]), last: number(seen.at(-1)),
         gap: seen.length ? box.bottom - seen.at(-1).getBoundingClientRect().bottom : 0,
         share: view.scrollTop / (view.scrollHeight - view.clientHeight) };
 }"""
@@ -139,7 +141,8 @@ def test_a_log_of_100_megabytes_is_followed(page: Page, dashboard: Dashboard) ->
     # It follows: what comes is seen, and nothing but the end was fetched.
     grow(path, range(count, count + 500))
     settled(page, lambda now: now["last"] == count + 499)
-    assert sum(loaded) < 1_000_000 and len(loaded) < 60
+    assert sum(loaded) < 1_000_000
+    assert len(loaded) < 60
 
     # Scrolled up, it stays where it is, and says what came meanwhile.
     wheel(page, -400, 3)
@@ -155,7 +158,7 @@ def test_a_log_of_100_megabytes_is_followed(page: Page, dashboard: Dashboard) ->
         page.locator(".log-view").evaluate(
             "(v, share) => { v.scrollTop = share * v.scrollHeight; }", share
         )
-        found = settled(page, lambda now: abs(now["first"] / count - share) < 0.01)
+        found = settled(page, lambda now, at=share: abs(now["first"] / count - at) < 0.01)
         wheel(page, 180, 5)
         settled(page, lambda now, was=found["first"]: 30 < now["first"] - was < 70)
     page.locator(".log-view").press("Home")
@@ -240,7 +243,10 @@ def test_colours_times_and_wrapped_lines(page: Page, dashboard: Dashboard) -> No
     flat = rows.nth(3).bounding_box()
     page.get_by_role("button", name="Wrap lines").click()
     wrapped = rows.nth(3).bounding_box()
-    assert flat and wrapped and wrapped["height"] > 2 * flat["height"] and flat["width"] > 1500
+    assert flat is not None
+    assert wrapped is not None
+    assert flat["width"] > 1500
+    assert wrapped["height"] > 2 * flat["height"]
     page.reload()  # both are remembered
     expect(page.get_by_role("button", name="Wrap lines")).to_have_attribute("aria-pressed", "true")
     expect(time).to_be_hidden()

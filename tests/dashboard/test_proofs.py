@@ -11,22 +11,28 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
 from tests.dashboard.dashboard_help import PASSWORD, Dashboard, Watched, looking
+from tests.dashboard.timeline_help import (
+    BARS,
+    BOX,
+    COMPLETED,
+    OVER,
+    RUNS,
+    SEEN,
+    STATE,
+    VIEW,
+    point_at,
+    wait_for,
+)
 
 from abreast import App
 from abreast.interfaces.access import Access
 
-# The view of the timeline, where a run is drawn in it, and the colour of what is drawn there.
-VIEW = 'document.querySelector(".tl")?.view'
-BOX = f"""(id) => {{
-    const view = {VIEW};
-    const run = view.model.runs.get(id);
-    return run?.lane ? view.box(run) : null;
-}}"""
-PIXEL = """([x, y]) => {
-    const canvas = document.querySelector(".tl-bars");
+# The colour of what is drawn at a place of a canvas, and that of bars of running runs.
+PIXEL = """([name, x, y]) => {
+    const canvas = document.querySelector(name);
     const ratio = canvas.width / canvas.clientWidth;
-    const [r, g, b] = canvas.getContext("2d").getImageData(x * ratio, y * ratio, 1, 1).data;
-    return `rgb(${r}, ${g}, ${b})`;
+    const [r, g, b, a] = canvas.getContext("2d").getImageData(x * ratio, y * ratio, 1, 1).data;
+    return a ? `rgb(${r}, ${g}, ${b})` : null;
 }"""
 RUNNING = """() => {
     const probe = document.createElement("i");
@@ -36,9 +42,6 @@ RUNNING = """() => {
     probe.remove();
     return found;
 }"""
-SEEN = f"(ids) => ids.every((id) => {VIEW}.model.runs.get(id)?.lane)"
-STATE = f"([id, state]) => {VIEW}.model.runs.get(id)?.state === state"
-RUNS, COMPLETED = 3, 4  # as they are counted there
 
 
 def stay(page: Page, path: str = "") -> None:
@@ -108,15 +111,17 @@ def test_a_run_waits_for_its_holder_and_completes_in_every_tab(
     expect(run.locator(".run-why")).to_contain_text(why)
 
     # The timeline: the bar that waits explains itself, and the one it waits for lights up.
-    timeline.wait_for_function(SEEN, arg=[holder, waits])
-    box = timeline.evaluate(BOX, waits)
-    place = timeline.locator(".tl-bars").bounding_box()
-    assert place is not None
-    timeline.mouse.move(place["x"] + box["x"] + 3, place["y"] + box["y"] + box["height"] / 2)
+    wait_for(timeline, holder, waits)
+    lit = f"""(id) => {{
+        const {{ x, y, width }} = ({BOX})(id);
+        return ({PIXEL})(["{OVER}", x + width / 2, y]);
+    }}"""
+    assert timeline.evaluate(lit, holder) is None
+    point_at(timeline, waits, 3)
     tip = timeline.locator(".tl-tip")
     expect(tip).to_contain_text(f"#{waits}")
     expect(tip).to_contain_text(f"(run {holder})")
-    assert timeline.evaluate(f"{VIEW}.lit.map((run) => run.id)") == [holder]
+    timeline.wait_for_function(lit, arg=holder)
 
     dashboard.gate("first")
     expect(row).to_contain_text("running")
@@ -136,6 +141,7 @@ def test_three_tasks_side_by_side_in_the_timeline(page: Page, dashboard: Dashboa
            dashboard.run("press", gate="abreast")]  # fmt: skip
     for id in ids:
         page.wait_for_function(STATE, arg=[id, RUNS])
+    wait_for(page, *ids)
     expect(page.locator('[data-lane="task hold"]')).to_contain_text("2")
     page.wait_for_function(
         f"(ids) => ids.every((id) => ({BOX})(id)?.width > 20)", arg=ids
@@ -150,7 +156,8 @@ def test_three_tasks_side_by_side_in_the_timeline(page: Page, dashboard: Dashboa
         f"""([ids, blue]) => {{
             const boxes = ids.map({BOX});
             const x = Math.max(...boxes.map((box) => box.x)) + 4;
-            return boxes.every((box) => ({PIXEL})([x, box.y + box.height - 3]) === blue);
+            const drawn = (box) => ({PIXEL})(["{BARS}", x, box.y + box.height - 3]);
+            return boxes.every((box) => drawn(box) === blue);
         }}""",
         arg=[ids[2:], blue],
     )  # the others tell of their progress, so their bars are not full

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 from tests.dashboard.sample_shop import Shop, shop
+from tests.dashboard.timeline_help import point_at, wait_for
 
 ROOT = Path(__file__).resolve().parents[2]
 SCREENS = ROOT / "docs" / "screens"
@@ -40,15 +41,8 @@ def timeline(page: Page, service: Shop) -> None:
 def explained(page: Page, service: Shop) -> None:
     """Somebody asks why a run waits."""
     timeline(page, service)
-    code = """(id) => {
-        const { view } = document.querySelector(".tl");
-        const box = view.box(view.model.runs.get(id));
-        const place = view.canvas.getBoundingClientRect();
-        const y = box.y - view.scroll.scrollTop + box.height / 2;
-        return [place.x + box.x + box.width - 6, place.y + y];
-    }"""
-    x, y = page.evaluate(code, service.ids["blocked"])
-    page.mouse.move(x, y)
+    wait_for(page, service.ids["blocked"], service.ids["press"])
+    point_at(page, service.ids["blocked"])
     expect(page.locator(".tl-tip")).to_contain_text(f"(run {service.ids['press']})")
 
 

@@ -37,7 +37,7 @@ CLOSE_TO = """
 ALONE = """
 (id) => {
   const { view } = document.querySelector(".tl");
-  return !view.chipOf(view.model.runs.get(id));
+  return !view.look.chipOf(view.model.runs.get(id));
 }
 """
 VIEW = "document.querySelector('.tl').view"
@@ -106,10 +106,10 @@ def test_what_waits_names_who_holds_it(dashboard: Dashboard, page: Page) -> None
     look_at(dashboard, page, waiting)
     tip = page.locator(".tl-tip")
     expect(tip).to_contain_text(f"limit '/press' has no room; held by 'press' (run {holder})")
-    assert page.evaluate(f"{VIEW}.lit.map((run) => run.id)") == [holder]
+    assert page.evaluate(f"{VIEW}.look.lit.map((run) => run.id)") == [holder]
     page.mouse.move(2, 2)
     expect(tip).to_be_hidden()
-    assert page.evaluate(f"{VIEW}.lit.length") == 0
+    assert page.evaluate(f"{VIEW}.look.lit.length") == 0
     dashboard.gate("holder")
     dashboard.ended(waiting)
 

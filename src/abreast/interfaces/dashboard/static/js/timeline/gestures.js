@@ -3,10 +3,7 @@
 /** How far a wheel has turned, in pixels. */
 const turned = (value, mode) => value * (mode === 1 ? 16 : mode === 2 ? 400 : 1);
 
-/**
- * Let somebody move the lanes. view: zoom(factor, x), pan(pixels), hover(x, y, event), press(x, y),
- * leave(), scroll; all places are in pixels from the corner of the bars.
- */
+/** Let somebody move the lanes; places are in pixels from the corner of the bars. */
 export function listen(view, element, signal) {
   const pointers = new Map();
   let pressed = null; // {x, y, moved}
@@ -40,14 +37,14 @@ export function listen(view, element, signal) {
     const [x, y] = at(event);
     const before = pointers.get(event.pointerId);
     if (!before || !pressed) {
-      if (event.pointerType !== "touch") view.hover(x, y);
+      if (event.pointerType !== "touch") view.look.hover(x, y);
       return;
     }
     if (!pressed.moved && Math.hypot(x - pressed.x, y - pressed.y) < 4) return;
     if (!pressed.moved) {
       pressed.moved = true;
       element.setPointerCapture(event.pointerId);
-      view.leave();
+      view.look.leave();
     }
     pointers.set(event.pointerId, [x, y]);
     if (pointers.size === 2) {
@@ -65,12 +62,12 @@ export function listen(view, element, signal) {
     on(name, (event) => {
       if (!pointers.delete(event.pointerId) || !pressed) return;
       const [x, y] = at(event);
-      if (!pressed.moved && name === "pointerup") view.press(x, y);
+      if (!pressed.moved && name === "pointerup") view.look.press(x, y);
       if (pointers.size === 0) pressed = null;
       apart = spread(pointers);
     });
   }
-  on("pointerleave", () => view.leave());
+  on("pointerleave", () => view.look.leave());
 }
 
 const spread = (pointers) => {
@@ -90,17 +87,15 @@ export const KEYS = [
 export function keyed(view, event) {
   if (event.ctrlKey || event.metaKey || event.altKey) return false;
   const far = view.width * (event.shiftKey ? 0.5 : 0.12);
-  switch (event.key) {
-    case "+": case "=": view.zoom(1 / 1.5, view.anchor(), true); break;
-    case "-": case "_": view.zoom(1.5, view.anchor(), true); break;
-    case "0": view.preset(view.first); break;
-    case "ArrowLeft": view.pan(-far); break;
-    case "ArrowRight": view.pan(far); break;
-    case "Home": view.home(); break;
-    case "End": view.goNow(); break;
-    case "ArrowDown": case "Enter": view.walk.button.focus(); break;
-    case "Escape": return view.escape();
-    default: return false;
-  }
-  return true;
+  const page = view.height * 0.8;
+  const actions = {
+    "+": () => view.zoom(1 / 1.5), "=": () => view.zoom(1 / 1.5), "-": () => view.zoom(1.5), 0: () => view.preset(),
+    ArrowLeft: () => view.pan(-far), ArrowRight: () => view.pan(far),
+    Home: () => view.pan(view.scale.x(view.model.from) - 8), End: () => view.goNow(),
+    PageUp: () => view.scroll.scrollBy(0, -page), PageDown: () => view.scroll.scrollBy(0, page),
+    ArrowDown: () => view.walk.button.focus(), Enter: () => view.walk.button.focus(),
+    Escape: () => view.drawer.close(),
+  };
+  actions[event.key]?.();
+  return event.key in actions;
 }

@@ -251,6 +251,18 @@ export class Model {
     run.waits = waits;
   }
 
+  /** From the first to the last thing that happened. */
+  extent(now) {
+    let [from, to] = [Infinity, -Infinity];
+    for (const run of this.runs.values()) {
+      from = Math.min(from, run.created);
+      to = Math.max(to, Math.min(run.over, now));
+    }
+    if (from > to) [from, to] = [this.from, this.to];
+    const spare = Math.max(50, (to - from) * 0.03);
+    return [from - spare, to + spare];
+  }
+
   /** Know nothing any more. */
   clear() {
     this.runs.clear();

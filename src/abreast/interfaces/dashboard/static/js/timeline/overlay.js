@@ -2,7 +2,6 @@
 
 import { clock } from "../time.js";
 import { fitCanvas } from "./draw.js";
-import { boxOf } from "./explain.js";
 
 /** Draws on a canvas above the bars. */
 export class Overlay {
@@ -20,7 +19,7 @@ export class Overlay {
   draw(view) {
     const { pen, width, height } = this;
     const { colours } = this.paint;
-    const { scale, now, top, cursor, hot, lit } = view;
+    const { scale, now, top, look: { cursor, hot, lit } } = view;
     pen.clearRect(0, 0, width, height);
     const x = scale.x(now);
     if (x >= 0 && x <= width) {
@@ -33,10 +32,10 @@ export class Overlay {
       pen.fillRect(Math.round(cursor), 0, 1, height);
       pen.globalAlpha = 1;
     }
-    const box = hot && boxOf(view, hot.item, hot.place);
+    const box = hot && view.box(hot.item, hot.place);
     if (box && !hot.chip) this.outline(box, top, colours.text, 1.5);
     for (const item of lit) {
-      const other = boxOf(view, item);
+      const other = view.box(item);
       if (!other) continue;
       if (box) this.join(box, other, top);
       pen.shadowColor = colours.accent;

@@ -30,6 +30,7 @@ export class Table {
 
   /** Show the runs of a view, the newest first. */
   draw(view) {
+    this.rows = true;
     this.last = view;
     const { model, scale, now } = view;
     const [from, to] = [scale.start, scale.end];

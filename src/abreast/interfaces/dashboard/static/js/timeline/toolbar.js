@@ -8,61 +8,49 @@ import { CAUSES, STATES } from "./model.js";
 export const PRESETS = [[300, "5 m"], [3600, "1 h"], [21600, "6 h"], [86400, "24 h"], [604800, "7 d"]];
 const GROUPS = ["task", "worker", "tag", "flow"];
 
-const press = (button, on) => button.setAttribute("aria-pressed", String(Boolean(on)));
-
-/** The bar above the lanes. act: preset(ms), group(by), filter(text), states(list), idle(), table(), goNow(). */
+/** The bar above the lanes; tells a view what is chosen. */
 export class Toolbar {
-  constructor(act, live) {
-    const button = (text, onclick, more) => h("button", { type: "button", onclick, ...more }, text);
-    this.presets = PRESETS.map(([seconds, text]) =>
-      button(text, () => act.preset(seconds * 1000), { "aria-pressed": "false", "data-span": seconds }));
-    this.groups = GROUPS.map((by) =>
-      button(by, () => act.group(by), { "aria-pressed": "false", "data-by": by }));
-    const names = unique("tl-names");
-    this.names = h("datalist", { id: names });
-    this.search = h("input", { type: "search", placeholder: "Filter: text, task:… tag:… #12", list: names,
+  constructor(view, live) {
+    const button = (text, onclick, more) => h("button", { type: "button", onclick, "aria-pressed": "false", ...more }, text);
+    const group = (name, items) => h("div", { class: "tl-group", role: "group", "aria-label": name }, items);
+    this.presets = PRESETS.map(([seconds, text]) => button(text, () => view.preset(seconds * 1000), { "data-span": seconds }));
+    this.groups = GROUPS.map((by) => button(by, () => view.change({ by }), { "data-by": by }));
+    this.names = h("datalist", { id: unique() });
+    this.search = h("input", { type: "search", placeholder: "Filter: text, task:… tag:… #12", list: this.names.id,
       "aria-label": "Filter runs by text, task:, tag:, state:, flow: or #id", autocomplete: "off", spellcheck: "false",
-      oninput: () => act.filter(this.search.value) });
-    this.idle = button("Idle time", () => act.idle(), { "aria-pressed": "false",
-      title: "Show long stretches in which nothing happened at full length" });
-    this.table = button("Table", () => act.table(), { "aria-pressed": "false", title: "The same runs as a table" });
-    this.nowButton = button([h("span", { class: "tl-dot" }), "Now"], () => act.goNow(), { class: "tl-now",
-      "aria-pressed": "false", title: "Follow what happens (End)" });
-    this.states = STATES.map((name) => {
-      const number = h("span", { class: "tl-count" });
-      const element = h("button", { type: "button", class: "tl-state", "aria-pressed": "false", "data-state": name,
-        onclick: () => {
-          press(element, element.getAttribute("aria-pressed") !== "true");
-          act.states(this.states.filter((one) => one.element.getAttribute("aria-pressed") === "true").map((one) => one.name));
-        } }, mark(name), name, number);
-      return { name, element, number, shown: -1 };
-    });
-    const group = (name, ...items) => h("div", { class: "tl-group", role: "group", "aria-label": name }, items);
-    this.element = h("div", { class: "tl-bar" },
-      group("How much time", this.presets), live && this.nowButton,
+      oninput: () => view.change({ text: this.search.value }) });
+    this.idle = button("Idle time", () => view.change({ idle: !view.choice.idle }), { title: "Long stretches without runs at full length" });
+    this.table = button("Table", () => view.change({ table: !view.choice.table }));
+    this.now = button([h("span", { class: "tl-dot" }), "Now"], () => view.goNow(), { title: "Follow what happens (End)" });
+    this.counts = STATES.map(() => h("span", { class: "tl-count" }));
+    this.states = STATES.map((name, at) => button([mark(name), name, this.counts[at]], () => {
+      const { states } = view.choice;
+      view.change({ states: states.includes(name) ? states.filter((one) => one !== name) : [...states, name] });
+    }, { class: "tl-state", "data-state": name }));
+    this.element = h("div", { class: "tl-bar" }, group("How much time", this.presets), live && this.now,
       h("span", { class: "tl-by" }, h("span", { "aria-hidden": "true" }, "by"), group("Lanes by", this.groups)),
-      this.search, this.names, group("States", this.states.map((one) => one.element)),
-      h("span", { class: "tl-toggles" }, this.idle, this.table));
+      this.search, this.names, group("States", this.states), h("span", { class: "tl-toggles" }, this.idle, this.table));
   }
 
   /** Show what is chosen. */
   show({ span, by, text, states, idle, table, follow }) {
-    for (const one of this.presets) press(one, span !== null && Math.abs(span / 1000 - one.dataset.span) < 1);
+    const press = (button, on) => button.setAttribute("aria-pressed", Boolean(on));
+    for (const one of this.presets) press(one, Math.round(span / 1000) === Number(one.dataset.span));
     for (const one of this.groups) press(one, one.dataset.by === by);
-    if (this.search.value !== text && document.activeElement !== this.search) this.search.value = text;
-    for (const one of this.states) press(one.element, states.includes(one.name));
+    for (const one of this.states) press(one, states.includes(one.dataset.state));
     press(this.idle, idle);
     press(this.table, table);
-    press(this.nowButton, follow);
+    press(this.now, follow);
+    if (this.search.value !== text && document.activeElement !== this.search) this.search.value = text;
   }
 
   /** Show how many runs there are in each state. */
   count(counts) {
-    this.states.forEach((one, at) => {
-      if (one.shown === counts[at]) return;
-      one.shown = counts[at];
-      one.number.textContent = counts[at] ? String(counts[at]) : "";
-      one.element.toggleAttribute("data-none", !counts[at]);
+    this.counts.forEach((element, at) => {
+      const text = counts[at] ? String(counts[at]) : "";
+      if (element.textContent === text) return;
+      element.textContent = text;
+      this.states[at].toggleAttribute("data-none", !text);
     });
   }
 

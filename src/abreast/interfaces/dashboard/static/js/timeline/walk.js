@@ -14,15 +14,15 @@ function itemsOf(lane) {
     .sort((a, b) => moment(a) - moment(b));
 }
 
-/** The button on the bar with the focus. view: places, boxOf, reveal, explain, open. */
+/** The button on the bar with the focus. */
 export class Walk {
   constructor(view) {
     this.view = view;
     this.item = null;
     this.place = null;
     this.button = h("button", { type: "button", class: "tl-focus", "aria-label": "Bars", "aria-describedby": "tl-keys",
-      onkeydown: (event) => this.key(event), onclick: () => this.item && view.open(this.item),
-      onfocus: () => this.enter(), onblur: () => view.leave() });
+      onkeydown: (event) => this.key(event), onclick: () => this.item && view.look.open(this.item),
+      onfocus: () => this.enter(), onblur: () => view.look.leave() });
   }
 
   /** Have something as what the focus is on. */
@@ -40,19 +40,19 @@ export class Walk {
     this.follow();
   }
 
+  name(text) {
+    this.button.setAttribute("aria-label", text);
+  }
+
   /** Without anything: what is newest in the first lane that has something in sight. */
   enter() {
-    if (this.quiet) {
-      if (this.item) this.button.setAttribute("aria-label", this.view.explainFocus(this.item));
-      return;
-    }
-    if (!this.item || !this.view.box(this.item, this.place)) {
-      const { scale } = this.view;
-      for (const place of this.view.layout.places) {
+    const { view } = this;
+    if (!this.quiet && !(this.item && view.box(this.item, this.place))) {
+      for (const place of view.layout.places) {
         const seen = place.lane && itemsOf(place.lane).filter((item) =>
-          moment(item) >= scale.start && moment(item) <= scale.end);
+          moment(item) >= view.scale.start && moment(item) <= view.scale.end);
         if (!seen?.length) continue;
-        this.set(seen.filter((item) => item.kind !== "ghost").at(-1) ?? seen[0], place);
+        this.set(seen.findLast((item) => item.kind !== "ghost") ?? seen[0], place);
         break;
       }
     }
@@ -60,40 +60,38 @@ export class Walk {
   }
 
   tell() {
-    if (!this.item) {
-      this.button.setAttribute("aria-label", "Nothing to see here");
-      return;
-    }
-    this.view.reveal(this.item, this.place);
-    this.button.setAttribute("aria-label", this.view.explainFocus(this.item));
+    const { item, place, view } = this;
+    if (!item) return;
+    this.name(view.look.said(item).text);
+    if (this.quiet) return;
+    view.reveal(item, place);
+    view.look.at({ item, place }, true);
   }
 
   key(event) {
-    if (event.shiftKey || event.ctrlKey || event.altKey || event.metaKey) return;
     const step = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.key];
-    if (event.key === "Escape" && this.view.escape()) event.stopPropagation();
-    else if (event.key === "Escape") this.view.chart.focus();
-    else if (!step || !this.item) return;
-    else this.step(...step);
+    if (event.shiftKey || (!step && event.key !== "Escape")) return;
     event.preventDefault();
     event.stopPropagation();
+    if (step) this.step(...step);
+    else if (this.view.drawer.run) this.view.drawer.close();
+    else this.view.chart.focus();
   }
 
   step(across, down) {
+    const { item, place } = this;
+    if (!item) return;
     const { places } = this.view.layout;
+    let at = places.findIndex((one) => one.lane === (place?.lane ?? item.lane) && (!place || one.number === place.number));
     if (across) {
-      const items = itemsOf(this.place.lane);
-      const next = items[items.indexOf(this.item) + across];
-      if (next) this.set(next, this.place);
+      const items = itemsOf(places[at].lane);
+      this.set(items[items.indexOf(item) + across] ?? item, places[at]);
     } else {
-      const time = moment(this.item);
-      let at = places.indexOf(this.place);
-      if (at < 0) at = places.findIndex((place) => place.lane === this.place.lane);
+      const far = (one) => Math.abs(moment(one) - moment(item));
       for (at += down; places[at]; at += down) {
         const items = places[at].lane ? itemsOf(places[at].lane) : [];
         if (!items.length) continue;
-        const far = (item) => Math.abs(moment(item) - time);
-        this.set(items.reduce((best, item) => (far(item) < far(best) ? item : best)), places[at]);
+        this.set(items.reduce((best, one) => (far(one) < far(best) ? one : best)), places[at]);
         break;
       }
     }
@@ -102,16 +100,12 @@ export class Walk {
 
   /** Lie on the bar. */
   follow() {
-    const box = this.item && this.view.box(this.item, this.place);
+    const { view, item } = this;
     const { style } = this.button;
-    if (!box) {
-      style.transform = "translate(0, 0)";
-      style.width = style.height = "1px";
-      return;
-    }
-    const left = Math.max(-2, Math.min(box.x, this.view.width));
-    style.transform = `translate(${left + this.view.labels}px, ${box.y}px)`;
-    style.width = `${Math.max(6, Math.min(box.x + box.width, this.view.width + 4) - left)}px`;
-    style.height = `${box.height}px`;
+    const box = item && view.box(item, this.place);
+    const left = box ? Math.max(-2, Math.min(box.x, view.width)) : 0;
+    style.transform = `translate(${left + view.labels}px, ${box?.y ?? 0}px)`;
+    style.width = `${box ? Math.max(6, Math.min(box.x + box.width, view.width + 4) - left) : 1}px`;
+    style.height = `${box?.height ?? 1}px`;
   }
 }
