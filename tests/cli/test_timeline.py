@@ -17,7 +17,7 @@ from tests.cli.conftest import Abreast, Done
 from tests.cli.durable import document
 
 from abreast import App, Retry
-from abreast.interfaces import bundle, timeline_page
+from abreast.interfaces import bundle
 from abreast.interfaces.cli.exits import Refused
 from abreast.interfaces.cli.timeline import moment
 

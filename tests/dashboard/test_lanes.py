@@ -11,9 +11,9 @@ import pytest
 
 from abreast import Reason, State
 from abreast.domain.model import PastAttempt, Task
+from abreast.interfaces.bundle import bundle
 from abreast.interfaces.lanes import lay_out
 from abreast.interfaces.run import Run
-from abreast.interfaces.bundle import bundle
 
 CASES = json.loads(Path(__file__).with_name("lane_cases.json").read_text(encoding="utf-8"))
 NAMES = [case["name"] for case in CASES]

@@ -144,7 +144,10 @@ def test_the_wheel_comes_closer_where_the_pointer_is(dashboard: Dashboard, page:
     assert box is not None
     x, y = box["x"] + box["width"] * 0.5, box["y"] + 60
     page.mouse.move(x, y)
-    at = f"() => {{ const v = {VIEW}; return [v.scale.time({x} - v.canvas.getBoundingClientRect().left), v.scale.per]; }}"
+    at = (
+        f"() => {{ const v = {VIEW}; const left = v.canvas.getBoundingClientRect().left; "
+        f"return [v.scale.time({x} - left), v.scale.per]; }}"
+    )
     time, per = page.evaluate(at)
     page.mouse.wheel(0, -300)
     page.wait_for_url("**/?from=*")
@@ -274,7 +277,8 @@ def test_attempts_are_told_apart(dashboard: Dashboard, page: Page) -> None:
     opened(page)
     bar(dashboard, page, id, 4)
     begin, tries, started = page.evaluate(
-        f"(id) => {{ const run = {VIEW}.model.runs.get(id); return [run.begin, run.tries, run.started]; }}",
+        f"(id) => {{ const run = {VIEW}.model.runs.get(id); "
+        "return [run.begin, run.tries, run.started]; }",
         id,
     )
     assert [begin] == [start for start, _ in tries]
@@ -380,12 +384,14 @@ def test_what_is_too_short_is_counted_and_comes_closer(dashboard: Dashboard, pag
     page.route("**/api/v1/timeline?*", lambda route: route.fulfill(body=body))
     opened(page, "")
     chips = page.evaluate(
-        f"{VIEW}.bars.chips.map(({{ left, right, y, state, from, to }}) => ({{ left, right, y, state, from, to }}))"
+        f"{VIEW}.bars.chips.map(({{ left, right, y, state, from, to }}) => "
+        "({ left, right, y, state, from, to }))"
     )
     assert sum(chip["to"] - chip["from"] + 1 for chip in chips) > 2000
     bad = next(chip for chip in chips if chip["state"] == 5)  # the worst one gives the colour
     left, top = page.evaluate(
-        f"(() => {{ const at = {VIEW}.canvas.getBoundingClientRect(); return [at.left, at.top]; }})()"
+        f"(() => {{ const at = {VIEW}.canvas.getBoundingClientRect(); "
+        "return [at.left, at.top]; })()"
     )
     page.mouse.move(left + (bad["left"] + bad["right"]) / 2, top + bad["y"] + 4)
     tip = page.locator(".tl-tip")

@@ -103,6 +103,18 @@ def test_a_parameter_that_is_missing_is_named(admin: Client) -> None:
     assert [error["pointer"] for error in found["errors"]] == ["/kwargs/model"]
 
 
+def test_a_task_that_takes_names_of_all_kinds(service: Service, admin: Client) -> None:
+    @service.app.task
+    def open_to_all(first: int, *others: int, **more: int) -> None:
+        """Takes everything, and needs one thing."""
+
+    found = admin.post("/api/v1/tasks/open_to_all/runs", json={"kwargs": {"extra": 1}}).json()
+    assert [error["pointer"] for error in found["errors"]] == ["/kwargs/first"]
+    body = {"args": [1, 2, 3], "kwargs": {"first": 4}}
+    found = admin.post("/api/v1/tasks/open_to_all/runs", json=body).json()
+    assert [error["pointer"] for error in found["errors"]] == ["/kwargs/first"]
+
+
 @pytest.mark.parametrize(
     "body",
     [b"{", b"[1", b"nul", b'{"args": [NaN]}', b'{"label": "\xff"}', b'{"label": "\\ud800"}',

@@ -7,7 +7,6 @@ are put one behind the other, each in a function that returns what it exports.
 from __future__ import annotations
 
 import json
-import re
 from base64 import b64encode
 from collections.abc import Sequence
 from datetime import datetime, timedelta
