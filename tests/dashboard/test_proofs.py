@@ -113,8 +113,8 @@ def test_a_run_waits_for_its_holder_and_completes_in_every_tab(
     # The timeline: the bar that waits explains itself, and the one it waits for lights up.
     wait_for(timeline, holder, waits)
     lit = f"""(id) => {{
-        const {{ x, y, width }} = ({BOX})(id);
-        return ({PIXEL})(["{OVER}", x + width / 2, y]);
+        const {{ x, y, height }} = ({BOX})(id);
+        return ({PIXEL})(["{OVER}", x - 1.5, y + height / 2]);
     }}"""
     assert timeline.evaluate(lit, holder) is None
     point_at(timeline, waits, 3)
@@ -327,7 +327,8 @@ def tab_to(page: Page, wanted: Locator) -> None:
 def test_from_logging_in_to_reading_a_log_by_keys(stranger: tuple[Page, Dashboard]) -> None:
     page, service = stranger
     page.goto("/")
-    page.keyboard.type("otto")  # the first field has the focus
+    expect(page.get_by_label("Name")).to_be_focused()
+    page.keyboard.type("otto")
     page.keyboard.press("Tab")
     page.keyboard.type(PASSWORD)
     page.keyboard.press("Enter")

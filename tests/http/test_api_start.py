@@ -108,10 +108,10 @@ def test_a_task_that_takes_names_of_all_kinds(service: Service, admin: Client) -
     def open_to_all(first: int, *others: int, **more: int) -> None:
         """Takes everything, and needs one thing."""
 
-    found = admin.post("/api/v1/tasks/open_to_all/runs", json={"kwargs": {"extra": 1}}).json()
+    found = admin.post("tasks/open_to_all/runs", json={"kwargs": {"extra": 1}}).json()
     assert [error["pointer"] for error in found["errors"]] == ["/kwargs/first"]
-    body = {"args": [1, 2, 3], "kwargs": {"first": 4}}
-    found = admin.post("/api/v1/tasks/open_to_all/runs", json=body).json()
+    body: dict[str, Any] = {"args": [1, 2, 3], "kwargs": {"first": 4}}
+    found = admin.post("tasks/open_to_all/runs", json=body).json()
     assert [error["pointer"] for error in found["errors"]] == ["/kwargs/first"]
 
 

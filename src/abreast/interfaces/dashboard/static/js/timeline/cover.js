@@ -47,6 +47,17 @@ export class Cover {
     this.view.ask();
   }
 
+  /** Ask when attempts ended that were over before anybody looked. */
+  async tries() {
+    const { source, model } = this.view;
+    for (const id of [...model.guessed].slice(0, 10)) {
+      model.guessed.delete(id);
+      const found = await source.run(id).catch(() => null);
+      if (found) model.retried(id, found.history);
+    }
+    this.view.ask();
+  }
+
   /** Heed what happens. */
   listen() {
     const { model, source, later } = this.view;
@@ -54,6 +65,7 @@ export class Cover {
     source.on("run", (rows) => {
       model.take(rows, source.now());
       if (rows.some((row) => row.state === "pending")) later("limits", 1500, () => this.limits());
+      if (model.guessed.size) later("tries", 1000, () => this.tries());
       ask();
     });
     const coming = () => later("coming", 1000, () => this.fill(true));

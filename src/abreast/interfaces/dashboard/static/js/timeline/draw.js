@@ -32,6 +32,7 @@ export class Paint {
   constructor() {
     this.colours = palette();
     this.hatches = new Map();
+    this.shift = 0;
   }
 
   /** What is written on a bar of a state: its colour. */
@@ -39,15 +40,15 @@ export class Paint {
     return this.colours[`on-${name}`] || this.colours.ground;
   }
 
-  /** The hatch of a cause as a fill style; it moves with `shift`, so that it seems to lie still. */
-  hatch(pen, cause, shift) {
+  /** The hatch of a cause as a fill style; it moves along by `shift`, and seems to lie still. */
+  hatch(pen, cause) {
     let found = this.hatches.get(cause);
     if (!found) {
       found = pen.createPattern(this.tile(cause), "repeat");
       this.hatches.set(cause, found);
     }
     const ratio = devicePixelRatio || 1;
-    found.setTransform(new DOMMatrix([1 / ratio, 0, 0, 1 / ratio, shift % 8, 0]));
+    found.setTransform(new DOMMatrix([1 / ratio, 0, 0, 1 / ratio, this.shift, 0]));
     return found;
   }
 
@@ -82,7 +83,7 @@ export class Bars {
   constructor(canvas, paint) {
     this.canvas = canvas;
     this.paint = paint;
-    this.chips = []; // of the last drawing: {left, right, top, height, lane, row, from, to}
+    this.chips = []; // of the last drawing: {lane, runs, from, to, left, right, y, tall, state}
     this.widths = new Map();
   }
 
@@ -95,51 +96,33 @@ export class Bars {
   /** Draw. view: model, scale, layout, now, top (pixels scrolled), ticks. */
   draw(view) {
     const { pen, width, height } = this;
-    const { scale, layout, top, now } = view;
-    this.view = view;
-    this.now = now;
-    this.x = (time) => scale.x(time);
-    this.left = scale.time(-4);
-    this.right = scale.time(width + 4);
-    this.chips = [];
-    this.shift = (-scale.begin / scale.per) % 8;
+    const { scale, layout: { places, row, cap, foot }, top, now, model } = view;
+    Object.assign(this, { now, model, foot, colours: this.paint.colours, per: scale.per, chips: [],
+      left: scale.time(-4), right: scale.time(width + 4), x: (time) => scale.x(time),
+      size: row, inset: row >= 12 ? 2 : 1, tall: row - (row >= 16 ? 6 : row >= 12 ? 3 : 2) });
+    this.paint.shift = (-scale.begin / scale.per) % 8;
     pen.clearRect(0, 0, width, height);
     pen.lineWidth = 1;
     pen.textBaseline = "middle";
-    this.ground(view);
-    const { places } = layout;
+    this.ground(scale.cuts, view.ticks);
     for (let at = after(places, top, (place) => place.top + place.height); at < places.length; at++) {
-      const place = places[at];
-      const y = place.top - top;
-      if (y > height) break;
-      pen.fillStyle = this.paint.colours.line;
-      pen.fillRect(0, Math.round(y + place.height) - 1, width, 1);
-      if (place.lane) this.lane(place.lane, y + layout.cap, layout.row, layout.foot);
+      const { lane, top: from, height: high } = places[at];
+      if (from - top > height) break;
+      this.fill(this.colours.line, 0, Math.round(from - top + high) - 1, width, 1);
+      if (lane) this.lane(lane, from - top + cap);
     }
   }
 
-  ground({ scale, ticks, now }) {
-    const { pen, width, height } = this;
-    const { colours } = this.paint;
-    const x = scale.x(now);
-    if (x < width) {
-      pen.globalAlpha = 0.05;
-      pen.fillStyle = colours.text;
-      pen.fillRect(Math.max(0, x), 0, width, height);
-      pen.globalAlpha = 1;
-    }
-    pen.fillStyle = colours.line;
-    pen.globalAlpha = 0.6;
-    for (const tick of ticks) pen.fillRect(Math.round(tick.x), 0, 1, height);
-    pen.globalAlpha = 1;
-    for (const cut of scale.cuts) {
-      const left = scale.x(cut.from);
-      if (left > width) break;
-      if (left + CUT_PX < 0) continue;
-      pen.fillStyle = colours.raised || colours.panel;
-      pen.fillRect(left, 0, CUT_PX, height);
-      pen.strokeStyle = colours.line;
-      for (const edge of [left + 0.5, left + CUT_PX - 0.5]) {
+  ground(cuts, ticks) {
+    const { pen, width, height, x, colours } = this;
+    this.fill(colours.text, x(this.now), 0, width, height, 0.05);
+    for (const tick of ticks) this.fill(colours.line, Math.round(tick.x), 0, 1, height, 0.6);
+    pen.strokeStyle = colours.line;
+    for (const cut of cuts) {
+      const left = x(cut.from);
+      if (left > width || left < -CUT_PX) continue;
+      this.fill(colours.panel, left, 0, CUT_PX, height);
+      for (const edge of [left, left + CUT_PX]) {
         pen.beginPath();
         for (let y = -8; y < height + 8; y += 8) pen.lineTo(edge + (y % 16 ? 2.5 : -2.5), y);
         pen.stroke();
@@ -147,24 +130,88 @@ export class Bars {
     }
   }
 
-  lane(lane, top, size, foot) {
-    for (let row = 0; row < lane.rows.length; row++) {
+  lane(lane, top) {
+    const { size, height } = this;
+    lane.rows.forEach((runs, row) => {
       const y = top + row * size;
-      if (y > this.height) return;
-      if (y + size >= 0) this.row(lane, lane.rows[row], y, size);
+      if (y < height && y > -size) this.row(lane, runs, y + this.inset);
+    });
+    lane.queue.slice(0, lane.long).forEach((run, row) => {
+      const y = top + (lane.tall + row) * size;
+      const more = row === lane.long - 1 ? lane.queue.length - lane.long : 0;
+      if (y < height && y > -size) this.waiting(run, more, y + this.inset);
+    });
+    this.ghosts(lane, top + this.inset);
+    this.points(lane.points, top + (lane.tall + lane.long) * size + this.foot / 2 - 1);
+  }
+
+  // -- what lanes are drawn with ----------------------------------------------------------------
+
+  fill(style, left, y, wide, tall, alpha = 1) {
+    const { pen, width } = this;
+    const from = Math.max(-6, left);
+    const size = Math.min(width + 6, left + wide) - from;
+    if (!(size > 0)) return;
+    pen.globalAlpha = alpha;
+    pen.fillStyle = style;
+    pen.fillRect(from, y, size, tall);
+    pen.globalAlpha = 1;
+  }
+
+  /** A bar; very short ones can be seen, too. */
+  box(from, to, y, colour, tall = this.tall, alpha = 1) {
+    const { pen, width } = this;
+    const left = Math.max(-6, from);
+    const size = Math.max(1.5, Math.min(width + 6, to) - left);
+    if (size < 7 || tall < 8) {
+      this.fill(colour, left, y, size, tall, alpha);
+      return;
     }
-    this.queue(lane, top + lane.tall * size, size);
-    this.ghosts(lane, top, size);
-    this.points(lane, top + (lane.tall + lane.long) * size, foot);
+    pen.globalAlpha = alpha;
+    pen.fillStyle = colour;
+    pen.beginPath();
+    pen.roundRect(left, y, size, tall, tall < 12 ? 1.5 : 2.5);
+    pen.fill();
+    pen.globalAlpha = 1;
+  }
+
+  dashed(from, to, y, colour) {
+    const { pen, width, tall } = this;
+    pen.strokeStyle = colour;
+    pen.setLineDash([3, 3]);
+    pen.strokeRect(Math.round(from) + 0.5, y + 0.5, Math.max(3, Math.min(to, width + 9) - from - 1), tall - 1);
+    pen.setLineDash([]);
+  }
+
+  write(text, x, middle, colour, font = FONT) {
+    this.pen.font = font;
+    this.pen.fillStyle = colour;
+    this.pen.fillText(text, x, middle + 0.5);
+  }
+
+  /** A text that fits, shortened in the middle, because labels differ at their ends. */
+  shorten(text, room) {
+    const { pen, widths } = this;
+    pen.font = FONT;
+    if (widths.size > 5000) widths.clear();
+    if (!widths.has(text)) widths.set(text, pen.measureText(text).width);
+    const wide = widths.get(text);
+    if (wide <= room) return text;
+    const keep = Math.floor((text.length * room * 0.95) / wide) - 1; // letters differ in width
+    // A part of a number says nothing.
+    if (keep < 4 || /^#\d+$/.test(text)) return "";
+    return `${text.slice(0, Math.ceil(keep / 2))}…${text.slice(text.length - Math.floor(keep / 2))}`;
+  }
+
+  title(run) {
+    const { by, tasks } = this.model;
+    return run.label ?? (by === "worker" || by === "flow" ? tasks[run.task].name : `#${run.id}`);
   }
 
   // -- rows of runs that have started -----------------------------------------------------------
 
-  row(lane, runs, top, size) {
-    const { now, left, right, x } = this;
-    const { per } = this.view.scale;
-    const tall = size - (size >= 16 ? 6 : size >= 11 ? 3 : 2);
-    const y = top + (size >= 11 ? 2 : 1);
+  row(lane, runs, y) {
+    const { now, left, right, x, per, model } = this;
     let at = after(runs, left, (run) => run.over);
     let before = at > 0 ? runs[at - 1].over : -Infinity;
     let chip = null;
@@ -173,201 +220,126 @@ export class Bars {
       const run = runs[at];
       const from = x(run.begin);
       const to = x(run.over < now ? run.over : now);
-      if (run.waits.length && run.begin - run.created > per * 2) {
-        this.waits(run, before, top, size, y, tall);
-      }
+      if (run.begin - run.created > per * 2) this.waits(run, before, y);
       before = run.over;
       if (to - from >= NARROW || run.over === Infinity) {
-        if (chip) this.chip(chip, from, y, tall);
+        if (chip) this.chip(chip, from);
         chip = null;
-        if (this.view.model.flows.has(run.id)) this.bracket(run, from, to, y, tall);
-        else this.bar(run, from, to, y, tall);
+        if (model.flows.has(run.id)) this.span(run, from, to, y);
+        else this.bar(run, from, to, y);
         continue;
       }
       if (!chip || from - chip.right > 1.5) {
-        if (chip) this.chip(chip, from, y, tall);
-        chip = { lane, runs, from: at, to: at, left: from, right: from + 1.5, state: run.state,
-          critical: false };
+        if (chip) this.chip(chip, from);
+        chip = { lane, runs, from: at, left: from, right: from + 1.5, state: run.state, y, tall: this.tall };
       }
       chip.to = at;
       chip.right = Math.max(chip.right, to);
       if (RANK[run.state] > RANK[chip.state]) chip.state = run.state;
-      if (run.critical) chip.critical = true;
+      chip.critical ||= run.critical;
     }
-    if (chip) this.chip(chip, at < runs.length ? x(runs[at].begin) : Infinity, y, tall);
+    if (chip) this.chip(chip, at < runs.length ? x(runs[at].begin) : Infinity);
     // What starts beyond the right edge may have waited here.
     for (const end = at + 50; at < runs.length && at < end; at++) {
-      const run = runs[at];
-      if (run.waits.length && run.created < right) this.waits(run, before, top, size, y, tall);
-      before = run.over;
+      if (runs[at].created < right) this.waits(runs[at], before, y);
+      before = runs[at].over;
     }
-    this.rails(top + size - 3);
+    this.rails(y);
   }
 
   /** Waits: in full where the row is free, as a thin rail below the bars where it is not. */
-  waits(run, before, top, size, y, tall) {
-    const { x, now } = this;
-    const { waits } = run;
+  waits({ waits }, before, y) {
+    const { x, now, rail } = this;
     for (let at = 0; at < waits.length; at += 3) {
       const from = waits[at + 1];
       const end = Math.min(waits[at + 2], now);
       const free = Math.max(from, Math.min(before, end));
-      if (free < end) this.wait(waits[at], x(free), x(end), y, tall);
-      if (free === from || size < 16) continue;
+      if (free < end) this.wait(waits[at], x(free), x(end), y);
+      if (free === from || this.size < 16) continue;
       const left = x(from);
-      if (left > this.rail[1] || free < this.left) this.rails(top + size - 3);
-      this.rail = [Math.min(this.rail[0], left), Math.max(this.rail[1], x(free))];
+      if (left > rail[1]) this.rails(y);
+      rail[0] = Math.min(rail[0], left);
+      rail[1] = Math.max(rail[1], x(free));
     }
   }
 
   rails(y) {
-    const left = Math.max(-2, this.rail[0]);
-    const size = Math.min(this.width + 2, this.rail[1]) - left;
-    this.rail = [Infinity, -Infinity];
-    if (!(size >= 1)) return;
-    this.pen.globalAlpha = 0.5;
-    this.pen.fillStyle = this.paint.colours.queued;
-    this.pen.fillRect(left, y, size, 1.5);
-    this.pen.globalAlpha = 1;
+    const { rail } = this;
+    this.fill(this.colours.queued, rail[0], y + this.size - 5, rail[1] - rail[0], 1.5, 0.5);
+    rail[0] = Infinity;
+    rail[1] = -Infinity;
   }
 
-  wait(cause, from, to, y, tall) {
-    const { pen, width } = this;
+  wait(cause, from, to, y) {
+    const { pen, width, tall, paint } = this;
     const left = Math.max(-3, from);
-    const right = Math.min(width + 3, to);
-    if (right - left < 1) return;
-    pen.fillStyle = this.paint.hatch(pen, cause, this.shift);
+    const size = Math.min(width + 3, to) - left;
+    if (size < 1) return;
+    this.fill(paint.hatch(pen, cause), left, y + 1, size, tall - 2, 0.7);
+    if (size < 4) return;
     pen.globalAlpha = 0.7;
-    pen.fillRect(left, y + 1, right - left, tall - 2);
-    if (right - left >= 4) {
-      pen.strokeStyle = this.paint.colours.queued;
-      pen.strokeRect(left + 0.5, y + 1.5, right - left - 1, tall - 3);
-    }
+    pen.strokeStyle = this.colours.queued;
+    pen.strokeRect(left + 0.5, y + 1.5, size - 1, tall - 3);
     pen.globalAlpha = 1;
   }
 
-  bar(run, from, to, y, tall) {
-    const { pen, width, x } = this;
-    const { colours } = this.paint;
-    const { tries, state } = run;
-    for (const [begin, end] of tries) this.box(x(begin), x(end), y, tall, colours.retrying);
-    for (let at = 1; at < run.waits.length && tries.length; at += 3) {
-      if (run.waits[at] >= tries[0][1]) {
-        this.wait(run.waits[at - 1], x(run.waits[at]), x(Math.min(run.waits[at + 1], this.now)), y, tall);
+  bar(run, from, to, y) {
+    const { width, x, tall, colours, now } = this;
+    const { tries, state, waits, part } = run;
+    tries.forEach(([begin, end], at) => {
+      this.box(x(begin), x(end), y, colours.retrying);
+      for (let place = 0; !at && place < waits.length; place += 3) {
+        if (waits[place + 1] >= end) this.wait(waits[place], x(waits[place + 1]), x(Math.min(waits[place + 2], now)), y);
       }
-    }
+    });
     const last = run.attempt > tries.length;
     const start = tries.length ? x(run.started) : from;
-    const colour = colours[STATE_COLOURS[state]];
-    if (last && state === RUNNING) {
-      if (run.part === run.part) {
-        pen.globalAlpha = 0.4;
-        this.box(start, to, y, tall, colour);
-        pen.globalAlpha = 1;
-        this.box(start, start + Math.max(2, (to - start) * run.part), y, tall, colour);
-      } else {
-        this.box(start, to, y, tall, colour);
-      }
-      this.expected(run, start, to, y, tall);
-    } else if (last && state === FAILED) { // shapes tell apart what is too short for a sign
-      this.box(start, to, y, tall + (tall > 8 ? 3 : 1), colour);
-    } else if (last && state === CANCELLED) {
-      this.box(start, to, y + tall * 0.3, tall * 0.7, colour);
-    } else if (last) {
-      this.box(start, to, y, tall, colour);
+    const name = STATE_COLOURS[state];
+    // Shapes tell apart what is too short for a sign: what failed is taller, cancelled is lower.
+    const down = state === CANCELLED ? tall * 0.3 : 0;
+    if (last) {
+      const some = state === RUNNING && part === part;
+      this.box(start, to, y + down, colours[name], tall - down + taller(state, tall), some ? 0.4 : 1);
+      if (some) this.box(start, start + (to - start) * part, y, colours[name]);
+      const end = state === RUNNING ? x(run.started + this.model.usual(run.task)) : 0; // usually
+      if (end > to + 2 && to < width) this.dashed(to, end, y, colours[name]);
     }
-    if (tall > 6) for (const [, end] of tries) this.notch(x(end), y, tall);
-    if (run.critical) this.underline(from, to, y + tall);
-    if (tall < 11 || !last) return;
+    if (tall > 6) for (const [, end] of tries) this.notch(x(end), y);
+    if (run.critical) this.underline(from, to, y);
     let room = Math.min(to, width) - Math.max(start, 0) - 8;
-    if (room < 12) return;
-    const ink = this.paint.on(STATE_COLOURS[state]);
-    const middle = y + tall * (state === CANCELLED ? 0.65 : 0.5);
+    if (tall < 11 || !last || room < 12) return;
+    const ink = this.paint.on(name);
+    const middle = y + (tall + down) / 2;
     if (to <= width) {
       this.icon(STATES[state], to - 15, middle - 6, ink);
       room -= 14;
     }
-    if (room < 24) return;
-    pen.font = FONT;
-    pen.fillStyle = run.part < 0.5 ? colours.text : ink;
-    pen.fillText(this.shorten(this.title(run), room), Math.max(start, 0) + 5, middle + 0.5);
+    if (room > 24) this.write(this.shorten(this.title(run), room), Math.max(start, 0) + 5, middle, part < 0.5 ? colours.text : ink);
   }
 
-  title(run) {
-    const { model } = this.view;
-    return run.label ?? (model.by === "worker" || model.by === "flow" ? model.tasks[run.task].name : `#${run.id}`);
+  /** A flow spans its runs and does nothing itself. */
+  span(run, from, to, y) {
+    const { tall } = this;
+    const colour = this.colours[STATE_COLOURS[run.state]];
+    this.box(from, to, y, colour, tall, 0.3);
+    this.fill(colour, from, y, (to - from) * (run.state === RUNNING ? run.part || 0 : 1), Math.min(4, tall / 2));
   }
 
-  box(from, to, y, tall, colour) {
-    const { pen, width } = this;
-    const left = Math.max(-6, from);
-    const size = Math.max(1.5, Math.min(width + 6, to) - left);
-    pen.fillStyle = colour;
-    if (size < 7 || tall < 8) {
-      pen.fillRect(left, y, size, tall);
-    } else {
+  /** Where one attempt ended and the next one follows. */
+  notch(at, y) {
+    const { pen, tall } = this;
+    pen.fillStyle = this.colours.ground;
+    for (const [edge, point] of [[y, y + 5], [y + tall, y + tall - 5]]) {
       pen.beginPath();
-      pen.roundRect(left, y, size, tall, tall < 12 ? 1.5 : 2.5);
+      pen.moveTo(at - 3.5, edge);
+      pen.lineTo(at + 3.5, edge);
+      pen.lineTo(at, point);
       pen.fill();
     }
   }
 
-  /** A flow spans its runs and does nothing itself. */
-  bracket(run, from, to, y, tall) {
-    const { pen, width } = this;
-    const { colours } = this.paint;
-    const left = Math.max(-6, from);
-    const right = Math.min(width + 6, Math.max(to, from + 2));
-    const colour = colours[STATE_COLOURS[run.state]];
-    const thick = Math.min(4, tall / 2);
-    pen.globalAlpha = 0.3;
-    this.box(left, right, y, tall, colour);
-    pen.globalAlpha = 1;
-    pen.fillStyle = colour;
-    const done = run.part === run.part && run.over === Infinity ? run.part : 1;
-    pen.fillRect(left, y, (right - left) * done, thick);
-    if (tall < 11 || right - left < 40) return;
-    pen.font = FONT;
-    pen.fillStyle = colours.text;
-    const room = right - Math.max(left, 0) - 10;
-    pen.fillText(this.shorten(this.title(run), room), Math.max(left, 0) + 5, y + thick + (tall - thick) / 2 + 0.5);
-  }
-
-  /** Where a running one usually ends. */
-  expected(run, start, to, y, tall) {
-    const usual = this.view.model.usual(run.task);
-    if (!(usual > 0)) return;
-    const end = this.x(run.started + usual);
-    if (end < to + 2 || to > this.width) return;
-    this.dashed(to, end, y, tall, this.paint.colours.running);
-  }
-
-  dashed(from, to, y, tall, colour) {
-    const { pen } = this;
-    pen.strokeStyle = colour;
-    pen.setLineDash([3, 3]);
-    pen.strokeRect(Math.round(from) + 0.5, y + 0.5, Math.max(3, Math.min(to, this.width + 9) - from - 1), tall - 1);
-    pen.setLineDash([]);
-  }
-
-  /** Where one attempt ended and the next one follows. */
-  notch(at, y, tall) {
-    const { pen } = this;
-    pen.fillStyle = this.paint.colours.ground;
-    pen.beginPath();
-    pen.moveTo(at - 3.5, y);
-    pen.lineTo(at + 3.5, y);
-    pen.lineTo(at, y + 5);
-    pen.moveTo(at - 3.5, y + tall);
-    pen.lineTo(at + 3.5, y + tall);
-    pen.lineTo(at, y + tall - 5);
-    pen.fill();
-  }
-
-  underline(from, to, bottom) {
-    this.pen.fillStyle = this.paint.colours.critical;
-    const left = Math.max(from, -4);
-    this.pen.fillRect(left, bottom + 0.5, Math.max(2, Math.min(to, this.width + 4) - left), 2.5);
+  underline(from, to, y) {
+    this.fill(this.colours.critical, from, y + this.tall + 0.5, Math.max(2, to - from), 2.5);
   }
 
   icon(name, left, top, colour) {
@@ -382,152 +354,105 @@ export class Bars {
   }
 
   /** Runs too short to tell apart: one piece, with their number where there is room. */
-  chip(chip, next, y, tall) {
-    const { pen } = this;
-    const { colours } = this.paint;
+  chip(chip, next) {
+    const { tall, width, pen } = this;
+    const { left, y, state } = chip;
     const count = chip.to - chip.from + 1;
-    let right = chip.right;
-    const text = count > 1 ? `${count}` : "";
-    const room = 5 + 6.2 * text.length;
-    if (text && tall >= 11 && Math.min(next - 2, this.x(this.now), this.width) - chip.left >= room) {
-      right = Math.max(right, chip.left + room);
-    }
-    const name = STATE_COLOURS[chip.state];
-    this.box(chip.left, right, y, tall + (chip.state === FAILED && tall > 8 ? 3 : 0), colours[name]);
-    if (chip.critical) this.underline(chip.left, right, y + tall);
-    if (count > 1) this.chips.push({ ...chip, right, y, tall });
-    if (!text || right - chip.left < room) return;
-    pen.font = SMALL;
-    pen.fillStyle = this.paint.on(name);
+    const room = 5 + 6.2 * String(count).length;
+    const free = Math.min(next - 2, this.x(this.now), width) - left;
+    if (count > 1 && tall >= 9 && free >= room) chip.right = Math.max(chip.right, left + room);
+    const name = STATE_COLOURS[state];
+    this.box(left, chip.right, y, this.colours[name], tall + taller(state, tall));
+    if (chip.critical) this.underline(left, chip.right, y);
+    if (count === 1) return;
+    this.chips.push(chip);
+    if (chip.right - left < room || tall < 9) return;
     pen.textAlign = "center";
-    pen.fillText(text, (Math.max(0, chip.left) + Math.min(right, this.width)) / 2, y + tall / 2 + 0.5);
+    this.write(count, (Math.max(0, left) + Math.min(chip.right, width)) / 2, y + tall / 2, this.paint.on(name), SMALL);
     pen.textAlign = "left";
   }
 
   // -- what waits, what never ran, what comes ---------------------------------------------------
 
-  queue(lane, top, size) {
-    const { pen, x, now, width } = this;
-    const { queue } = lane;
-    const tall = size - (size >= 16 ? 6 : size >= 11 ? 3 : 2);
-    for (let at = 0; at < Math.min(queue.length, lane.long); at++) {
-      const run = queue[at];
-      const y = top + at * size + (size >= 11 ? 2 : 1);
-      if (y > this.height || y + size < 0) continue;
-      const more = at === lane.long - 1 ? queue.length - lane.long : 0;
-      for (let part = 0; part < run.waits.length; part += 3) {
-        this.wait(run.waits[part], x(run.waits[part + 1]), x(Math.min(now, run.waits[part + 2])), y, tall);
-      }
-      const from = Math.max(0, x(now)) + 6;
-      if (tall < 11 || from > width - 40) continue;
-      pen.font = FONT;
-      pen.fillStyle = this.paint.colours.soft;
-      const held = this.view.model.held.get(run.id);
-      const cause = run.waits.length ? CAUSES[run.waits.at(-3)] : "";
-      const short = `${held ? held.key : cause}${more ? `, and ${more} more` : ""}`;
-      const room = width - from - 4;
-      const text = [`${this.title(run)} waits for ${short}`, `waits for ${short}`]
-        .find((one) => pen.measureText(one).width <= room) ?? this.shorten(short, room);
-      pen.fillText(text, from, y + tall / 2 + 0.5);
+  waiting(run, more, y) {
+    const { x, now, width, tall } = this;
+    const { waits } = run;
+    for (let at = 0; at < waits.length; at += 3) {
+      this.wait(waits[at], x(waits[at + 1]), x(Math.min(now, waits[at + 2])), y);
     }
+    const from = Math.max(0, x(now)) + 6;
+    const room = width - from - 4;
+    if (tall < 11 || room < 36) return;
+    const what = this.model.held.get(run.id)?.key ?? CAUSES[waits.at(-3)] ?? "";
+    const rest = more ? `, and ${more} more` : "";
+    const text = [`${this.title(run)} waits for ${what}${rest}`, `waits for ${what}${rest}`]
+      .find((one) => this.shorten(one, room) === one) ?? this.shorten(more ? `and ${more} more` : what, room);
+    this.write(text, from, y + tall / 2, this.colours.soft);
   }
 
-  ghosts(lane, top, size) {
-    const { pen, x, left, right } = this;
-    const { soft } = this.paint.colours;
-    const tall = size - (size >= 16 ? 6 : size >= 11 ? 3 : 2);
-    const groups = []; // the last one of each row: those that touch are drawn as one
-    const draw = (group, row) => {
-      const y = top + row * size + (size >= 11 ? 2 : 1);
-      this.dashed(group.from, group.to, y, tall, soft);
-      pen.fillStyle = soft;
-      if (group.count > 1) {
-        pen.font = SMALL;
-        if (group.to - group.from > 24 && tall >= 11) {
-          pen.fillText(`${group.count}`, Math.max(0, group.from) + 5, y + tall / 2 + 0.5);
-        }
-      } else if (group.end - group.to >= 3) {
-        pen.fillRect(group.to, y + tall / 2, group.end - group.to, 1);
-        pen.fillRect(group.end - 1, y + tall / 4, 1, tall / 2);
-      }
+  /** Coming instants; those that touch are drawn as one, with their number. */
+  ghosts({ ghosts, tall: rows }, top) {
+    const { x, left, right, tall, size, colours: { soft } } = this;
+    const last = []; // of each row
+    const draw = ({ from, to, end, count }, row) => {
+      const y = top + row * size;
+      this.dashed(from, to, y, soft);
+      if (count > 1 && to - from > 24 && tall >= 9) this.write(count, Math.max(0, from) + 5, y + tall / 2, soft, SMALL);
+      if (count > 1 || !(end - to >= 3)) return;
+      this.fill(soft, to, y + tall / 2, end - to, 1);
+      this.fill(soft, end - 1, y + tall / 4, 1, tall / 2);
     };
-    for (const ghost of lane.ghosts) {
-      if (ghost.at > right) break;
-      if (ghost.over < left) continue;
-      const row = Math.min(ghost.row, lane.tall - 1);
+    for (const ghost of ghosts) {
+      if (ghost.at > right || ghost.over < left) continue;
+      const row = Math.min(ghost.row, rows - 1);
       const from = x(ghost.at);
       const to = Math.max(from + 5, x(ghost.over));
-      const group = groups[row];
+      const group = last[row];
       if (group && from < group.to + 3) {
         group.to = Math.max(group.to, to);
         group.count++;
       } else {
         if (group) draw(group, row);
-        groups[row] = { from, to, end: x(ghost.at + ghost.p95), count: 1 };
+        last[row] = { from, to, end: x(ghost.at + ghost.p95), count: 1 };
       }
     }
-    groups.forEach(draw);
+    last.forEach(draw);
   }
 
-  points(lane, top, foot) {
-    const { pen, x, left, right } = this;
-    const { points } = lane;
-    if (!points.length || top > this.height || top + foot < 0) return;
-    const middle = top + foot / 2 - 1;
+  /** Points in time as diamonds; of those that would overlap, the first one and their number. */
+  points(points, middle) {
+    const { pen, x, left, right, foot, colours } = this;
+    if (middle > this.height + foot || middle < -foot) return;
     const size = foot >= 12 ? 4.5 : 3;
     let edge = -Infinity;
     let many = 0;
-    const count = () => {
-      if (many < 2 || foot < 12) return;
-      pen.font = SMALL;
-      pen.fillStyle = this.paint.colours.soft;
-      pen.fillText(`${many}`, edge + size + 2, middle + 0.5);
-    };
+    const count = () => many > 1 && this.write(many, edge + size + 2, middle, colours.soft, SMALL);
     pen.lineWidth = 1.6;
-    for (let at = after(points, left, (point) => point.over); at < points.length; at++) {
+    for (let at = after(points, left, (point) => point.over); at < points.length && points[at].over <= right; at++) {
       const point = points[at];
-      if (point.over > right) break;
-      const at_ = x(point.over);
-      if (at_ - edge < size * 2) {
+      const place = x(point.over);
+      if (place - edge < size * 2) {
         many++;
         continue;
       }
       count();
-      edge = at_;
+      edge = place;
       many = 1;
-      const name = point.kind === "instant" ? point.outcome : STATES[point.state];
-      const colour = this.paint.colours[colourOf(name)];
+      const name = point.outcome ?? STATES[point.state];
+      pen.strokeStyle = colours[colourOf(name)];
+      pen.fillStyle = name === "failed" || name === "cancelled" ? pen.strokeStyle : colours.ground;
       pen.beginPath();
-      pen.moveTo(at_ - size, middle);
-      pen.lineTo(at_, middle - size);
-      pen.lineTo(at_ + size, middle);
-      pen.lineTo(at_, middle + size);
+      pen.moveTo(place - size, middle);
+      pen.lineTo(place, middle - size);
+      pen.lineTo(place + size, middle);
+      pen.lineTo(place, middle + size);
       pen.closePath();
-      pen.strokeStyle = colour;
-      pen.fillStyle = name === "failed" || name === "cancelled" ? colour : this.paint.colours.ground;
       pen.fill();
       pen.stroke();
-      if (point.until > point.at) { // one row for several instants
-        const end = Math.min(this.width + 4, x(point.until));
-        pen.fillStyle = colour;
-        pen.fillRect(at_ + size, middle - 0.5, Math.max(0, end - at_ - size), 1);
-      }
     }
     count();
     pen.lineWidth = 1;
   }
-
-  /** A text that fits, shortened in the middle, because labels differ at their ends. */
-  shorten(text, room) {
-    const { pen } = this;
-    let wide = this.widths.get(text);
-    if (wide === undefined) {
-      if (this.widths.size > 5000) this.widths.clear();
-      this.widths.set(text, (wide = pen.measureText(text).width));
-    }
-    if (wide <= room) return text;
-    if (/^#\d+$/.test(text)) return ""; // a part of a number says nothing
-    const keep = Math.floor((text.length * room * 0.95) / wide) - 1; // letters differ in width
-    return keep < 4 ? "" : `${text.slice(0, Math.ceil(keep / 2))}…${text.slice(text.length - Math.floor(keep / 2))}`;
-  }
 }
+
+const taller = (state, tall) => (state !== FAILED ? 0 : tall > 8 ? 3 : 1);

@@ -91,7 +91,7 @@ export function explain(view, item, { details, why } = {}) {
   if (item.attempt > 1) add("attempt", String(item.attempt));
   const queued = waited(item, now);
   const unstarted = item.begin !== item.begin;
-  if (queued.all >= 1 || unstarted) {
+  if (queued.all >= 10 || unstarted) {
     const parts = queued.parts.map(([cause, time]) => `${took(time)} for ${CAUSES[cause]}`).join(", ");
     add(unstarted && item.over === Infinity ? "waiting for" : "queued for",
       `${took(queued.all)}${parts ? ` (${parts})` : ""}`);

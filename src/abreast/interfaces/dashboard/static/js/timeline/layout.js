@@ -16,7 +16,7 @@ export class Layout {
   }
 
   /** Make places for the lanes of a model. While somebody looks (`again` is false) rows do not
-   * change their height and lanes do not shrink. Returns whether anything has moved. */
+   * change their height and lanes do not shrink. */
   update(model, height, narrow, again) {
     for (const lane of model.lanes.values()) {
       lane.tall = Math.max(1, again ? 0 : lane.tall, lane.rows.length);
@@ -24,20 +24,17 @@ export class Layout {
     }
     if (again) {
       this.cap = narrow ? 19 : 3;
-      this.row = SIZES.find((size) => this.sum(model, size) <= height * (size > 22 ? 1 : size > 12 ? 2 : 4)) ?? SIZES.at(-1);
+      const least = 1.5 * this.sum(model, SIZES.at(-1)); // many lanes do not make their rows low
+      this.row = SIZES.find((size) =>
+        this.sum(model, size) <= Math.max(least, height * (size > 22 ? 1 : size > 12 ? 2 : 4)));
       this.foot = foot(this.row);
     }
-    const before = this.places;
-    let top = 0;
+    this.total = 0;
     this.places = model.order.map((item, number) => {
-      const found = { ...item, number, top, height: item.lane ? this.size(item.lane, this.row) : SECTION };
-      top += found.height;
-      return found;
+      const height = item.lane ? this.size(item.lane, this.row) : SECTION;
+      this.total += height;
+      return { ...item, number, top: this.total - height, height };
     });
-    this.total = top;
-    return again || before.length !== this.places.length || before.some((place, at) =>
-      place.lane !== this.places[at].lane || place.top !== this.places[at].top
-      || place.height !== this.places[at].height);
   }
 
   sum(model, row) {

@@ -49,6 +49,7 @@ export class Model {
     this.flows = new Set(); // ids of runs that are flows
     this.workers = new Map(); // id -> name
     this.held = new Map(); // id of a pending run -> the limit {key, n, held, holders} that holds it
+    this.guessed = new Set(); // ids of runs of which an attempt was not seen to end
     this.instants = new Map();
     this.coming = [];
     this.lanes = new Map();
@@ -166,7 +167,10 @@ export class Model {
       const started = ms(row.started);
       const due = ms(row.due);
       const last = [run.started, started]; // an attempt of which only the next one tells
-      if (row.attempts > run.attempt && run.attempt > run.tries.length) run.tries = [...run.tries, last];
+      if (row.attempts > run.attempt && run.attempt > run.tries.length) {
+        run.tries = [...run.tries, last];
+        this.guessed.add(run.id);
+      }
       if (run.state === BLOCKED || run.state === SCHEDULED) run.ready = due;
       else if (before === BLOCKED) run.ready = Math.min(now, started === started ? started : now);
       else if (before === undefined || before === SCHEDULED) run.ready = due > run.created ? due : run.created;
@@ -187,6 +191,15 @@ export class Model {
     this.to = Math.max(this.to, now);
     this.version++;
     if (this.runs.size > MOST) this.forget();
+  }
+
+  /** Take in when the earlier attempts of a run were. */
+  retried(id, history) {
+    const run = this.runs.get(id);
+    if (!run) return;
+    run.tries = history.map(({ started, ended }) => [ms(started), ms(ended)]);
+    this.measure(run);
+    run.lane?.put(run);
   }
 
   /** Leave the oldest ended runs out of account when there are too many. */

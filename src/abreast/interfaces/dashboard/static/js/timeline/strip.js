@@ -1,7 +1,7 @@
 // Above the lanes, on the same axis: how many run, how many wait, and how many may run.
 
 import { fitCanvas } from "./draw.js";
-import { SKIPPED } from "./model.js";
+import { SKIPPED, WORKER } from "./model.js";
 
 /** How tall the part with the areas and the part with the times are, in pixels. */
 export const STRIP = 58;
@@ -76,7 +76,7 @@ export class Strip {
     pen.clearRect(0, 0, width, STRIP + AXIS);
     pen.fillStyle = colours.line;
     for (const tick of ticks) pen.fillRect(Math.round(tick.x), 0, 1, STRIP + 4);
-    this.area(queued, running, y, this.paint.hatch(pen, 3, -scale.begin / scale.per));
+    this.area(queued, running, y, this.paint.hatch(pen, WORKER));
     this.area(running, null, y, colours.running);
     if (slots && slots <= scaleTo) {
       pen.fillStyle = pen.strokeStyle = colours.critical;

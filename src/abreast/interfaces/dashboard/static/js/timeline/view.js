@@ -357,10 +357,10 @@ class View {
 
   draw(whole = true) {
     this.whole = false;
-    this.now = this.source.now();
-    this.top = this.scroll.scrollTop;
-    this.keep();
     if (whole) {
+      this.now = this.source.now();
+      this.top = this.scroll.scrollTop;
+      this.keep();
       this.settle();
       this.ticks = this.marks();
       this.bars.draw(this);
