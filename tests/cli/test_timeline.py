@@ -241,7 +241,7 @@ def test_one_file(shown: Any, store: str, tmp_path: Path, browser: Any) -> None:
     shown_runs = page.evaluate("[...document.querySelector('.tl').view.model.runs.keys()]")
     assert sorted(shown_runs) == [run.id for run in runs]
     page.evaluate("id => { const { view } = document.querySelector('.tl');"
-                  " view.open(view.model.runs.get(id)); }", bad)  # fmt: skip
+                  " view.look.open(view.model.runs.get(id)); }", bad)  # fmt: skip
     page.get_by_text("ValueError: no </script> luck").first.wait_for()
     assert wrong == []
     assert asked == [path.as_uri()]

@@ -24,6 +24,7 @@ export class Cover {
     const { start, end } = scale;
     const now = source.now();
     const spare = (end - start) / 2;
+    if (model.live) model.to = now;
     // More than half of it in the dark: as much as can be had, though not all of it.
     const dark = start < model.from && (!model.cut || (start + Math.min(end, now)) / 2 < model.from);
     const late = Math.min(end, now) > model.to + 1000;
@@ -35,6 +36,7 @@ export class Cover {
       await this.load(dark || apart ? start - spare : Math.min(model.to, now) - 1000, end + spare);
     } catch (error) {
       if (error.name !== "AbortError") this.view.say(error.message);
+      this.view.later("again", 3000, () => this.fill());
     }
     this.busy = false;
   }
@@ -68,14 +70,12 @@ export class Cover {
       if (model.guessed.size) later("tries", 1000, () => this.tries());
       ask();
     });
-    const coming = () => later("coming", 1000, () => this.fill(true));
     source.on("instant", (rows) => {
       for (const row of rows) model.instant(row);
       model.points();
-      coming();
       ask();
     });
-    source.on("schedule", coming);
+    source.on("schedule", () => later("coming", 10_000, () => this.fill(true)));
     source.on("resync", () => {
       model.clear();
       this.fill(true);

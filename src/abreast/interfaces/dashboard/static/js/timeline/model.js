@@ -61,6 +61,7 @@ export class Model {
     this.to = -Infinity;
     this.slots = null;
     this.cut = false; // there are more runs than are known
+    this.live = false; // what happens from now on will be known
     this.version = 0;
   }
 
@@ -100,6 +101,7 @@ export class Model {
     const to = Math.min(ms(data.until), Math.max(ms(data.now), from));
     [this.from, this.to] = this.to < from || to < this.from
       ? [from, to] : [Math.min(this.from, from), Math.max(this.to, to)];
+    this.live ||= ms(data.until) >= ms(data.now);
     this.cut = this.cut || Boolean(data.truncated);
     this.limits(data.limits ?? []);
     this.group(this.by);
@@ -188,7 +190,6 @@ export class Model {
       this.measure(run);
       this.assign(run);
     }
-    this.to = Math.max(this.to, now);
     this.version++;
     if (this.runs.size > MOST) this.forget();
   }
@@ -287,7 +288,7 @@ export class Model {
     this.order = [];
     this.from = Infinity;
     this.to = -Infinity;
-    this.cut = false;
+    this.cut = this.live = false;
     this.version++;
   }
 

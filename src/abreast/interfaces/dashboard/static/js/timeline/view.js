@@ -380,6 +380,7 @@ class View {
   seldom() {
     this.later("count", 300, () => {
       this.count();
+      this.cover.fill();
       this.drawer.draw();
       if (this.choice.by !== "flow") return;
       for (const { lane } of this.layout.places.slice(0, 30)) {
