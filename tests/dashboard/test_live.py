@@ -12,7 +12,7 @@ from tests.dashboard.dashboard_help import Dashboard, looking
 
 LISTEN = """async () => {
     const address = document.querySelector('script[type=module]').src;
-    const { live } = await import(new URL("./live.js", address).pathname);
+    const { live } = (await import(address)).parts["live.js"];
     window.live = live;
     window.seen = [];
     window.resyncs = [];
@@ -218,7 +218,7 @@ def run(service: Dashboard, page: Page, number: int) -> int:
     found: Any = page.evaluate(
         """async (number) => {
             const address = document.querySelector('script[type=module]').src;
-            const { post } = await import(new URL("./api.js", address).pathname);
+            const { post } = (await import(address)).parts["api.js"];
             return post("/tasks/add/runs", { kwargs: { a: number } });
         }""",
         number,

@@ -137,7 +137,8 @@ def test_the_page_asks_for_one_script_and_one_sheet() -> None:
     used = re.findall(rf"/static/{version()}/([\w./-]+)", page().plain.decode())
     assert sorted(used) == sorted(set(LOADED) - {"icons.svg"})
     script, sheet = (assets()[name].plain.decode() for name in (SCRIPT, SHEET))
-    assert not re.search(r"^\s*(import|export)\b", script, re.MULTILINE)
+    assert not re.search(r"^\s*import\b", script, re.MULTILINE)
+    assert script.count("export const parts=") == 1
     for name in TEXTS:
         if name.endswith(".css"):
             first = re.search(r"\.[\w-]+", TEXTS[name])

@@ -24,7 +24,8 @@ def module(page: Page, name: str, code: str, *given: Any) -> Any:
     """What some code makes of a module: ``(module, ...given) => …``."""
     call = f"""async ([name, given]) => {{
         const address = document.querySelector('script[type=module]').src;
-        const found = await import(new URL(name, address).pathname);
+        const { parts } = await import(address);
+        const found = parts[name.slice(2)] ?? await import(new URL(name, address).pathname);
         return ({code})(found, ...given);
     }}"""
     return page.evaluate(call, [name, list(given)])

@@ -283,6 +283,7 @@ def test_attempts_are_told_apart(dashboard: Dashboard, page: Page) -> None:
     )
     assert [begin] == [start for start, _ in tries]
     assert tries[0][1] < started
+    page.evaluate(CLOSE_TO, id)
     look_at(dashboard, page, id)
     expect(page.locator(".tl-tip")).to_contain_text("attempt")
 
@@ -302,6 +303,7 @@ def test_the_critical_path_of_a_flow(dashboard: Dashboard, page: Page) -> None:
     expect(page.locator(f".tl-lane[data-lane='flow {flow}']")).to_contain_text("the flow")
     critical = f"[...{VIEW}.model.runs.values()].filter((run) => run.critical).map((run) => run.id)"
     dashboard.until(lambda: page.evaluate(critical) == [flow + 2, flow + 3, flow + 4], "no path")
+    page.evaluate(CLOSE_TO, flow + 3)
     look_at(dashboard, page, flow + 3)
     expect(page.locator(".tl-tip")).to_contain_text("critical path")
 
@@ -415,6 +417,13 @@ def test_idle_stretches_are_cut_short(dashboard: Dashboard, page: Page) -> None:
     page.get_by_role("button", name="Idle time").click()
     assert page.evaluate(f"{VIEW}.scale.cuts.length") == 0
     assert query(page)["idle"] == "1"
+
+
+def test_where_nothing_is_it_says_what_to_do(dashboard: Dashboard, page: Page) -> None:
+    opened(page, "?from=2020-01-01T00:00:00Z&to=2020-01-01T01:00:00Z")
+    expect(page.locator(".tl-empty")).to_contain_text("start a task")
+    page.get_by_label("Filter runs").fill("no such thing")
+    expect(page.locator(".tl-empty")).to_have_text("Nothing matches the filter in this time.")
 
 
 def test_on_a_small_screen(dashboard: Dashboard) -> None:

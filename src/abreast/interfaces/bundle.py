@@ -33,7 +33,11 @@ def module(name: str) -> str:
 
 
 def bundle(
-    entry: str, *names: str, replaced: tuple[tuple[str, str], ...] = (), meta: bool = False
+    entry: str,
+    *names: str,
+    replaced: tuple[tuple[str, str], ...] = (),
+    meta: bool = False,
+    shown: tuple[str, ...] = (),
 ) -> str:
     """Return a module and all it imports as one script; of what the module exports, ``names`` are
     constants in it.
@@ -48,13 +52,15 @@ def bundle(
         What stands in the modules, and what is to stand there instead.
     meta : bool
         Whether modules may ask for their address: that of the script, which is a module then.
+    shown : tuple of str
+        Modules that the script exports, in ``parts``: who imports it meets those that are at work.
 
     Raises
     ------
     ValueError
         Naming the module and the line that is none of these.
     """
-    return _Bundle(replaced, meta).of(entry, names)
+    return _Bundle(replaced, meta).of(entry, names, shown)
 
 
 class _Bundle:
@@ -65,12 +71,15 @@ class _Bundle:
         self._left = _LEFT if meta else _LEFT_ALONE
         self._order: list[str] = []
 
-    def of(self, entry: str, names: tuple[str, ...]) -> str:
+    def of(self, entry: str, names: tuple[str, ...], shown: tuple[str, ...]) -> str:
         """The script."""
         self._visit(entry, [])
         text = "".join(self._wrapped(name) for name in self._order)
         if names:
             text += f"const {{ {', '.join(names)} }} = {self._variable(entry)};\n"
+        if shown:
+            parts = ", ".join(f'"{name}": {self._variable(name)}' for name in shown)
+            text += f"export const parts = {{ {parts} }};\n"
         return text
 
     def _visit(self, name: str, above: list[str]) -> None:

@@ -43,6 +43,7 @@ _CSS = re.compile(
 _ARROW = re.compile(r"(?<=[=(,:?&|{};\[])\((\w+)\)=>")  # (a)=>… may be a=>…
 _STYLES = ("css/tokens.css", "css/base.css")  # first, and in this order
 SCRIPT, SHEET = "js/app.js", "css/app.css"
+_SHOWN = ("api.js", "live.js")  # for who looks at a page from its console, and for tests
 LOADED = ("icons.svg", "js/theme.js", "logo.svg", SCRIPT, SHEET)  # all that the page asks for
 
 
@@ -107,7 +108,7 @@ def assets() -> dict[str, Asset]:
     texts = {name: item.read_text("utf-8") for name, item in _files(_static(), "")}
     styles = sorted(name for name in texts if name.startswith("css/") and name not in _STYLES)
     texts[SHEET] = "\n".join(texts[name] for name in (*_STYLES, *styles))
-    texts[SCRIPT] = bundle("main.js", meta=True)
+    texts[SCRIPT] = bundle("main.js", meta=True, shown=_SHOWN)
     for name, text in texts.items():
         type = _TYPES.get(name.rpartition(".")[2])
         if type is not None:

@@ -175,7 +175,7 @@ export class Model {
       }
       if (run.state === BLOCKED || run.state === SCHEDULED) run.ready = due;
       else if (before === BLOCKED) run.ready = Math.min(now, started === started ? started : now);
-      else if (before === undefined || before === SCHEDULED) run.ready = due > run.created ? due : run.created;
+      else if (before === undefined) run.ready = due > run.created ? due : run.created;
       run.started = started;
       run.ended = ms(row.ended);
       run.attempt = row.attempts;

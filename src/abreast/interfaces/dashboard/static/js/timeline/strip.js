@@ -1,7 +1,9 @@
 // Above the lanes, on the same axis: how many run, how many wait, and how many may run.
 
+import { span } from "../time.js";
 import { fitCanvas } from "./draw.js";
 import { SKIPPED, WORKER } from "./model.js";
+import { CUT_PX } from "./scale.js";
 
 /** How tall the part with the areas and the part with the times are, in pixels. */
 export const STRIP = 58;
@@ -89,7 +91,7 @@ export class Strip {
     }
     pen.fillStyle = colours.line;
     pen.fillRect(0, STRIP - 1, width, 1);
-    this.axis(ticks);
+    this.axis(ticks, scale);
   }
 
   /** What lies on top of `below`. */
@@ -118,15 +120,22 @@ export class Strip {
     }
   }
 
-  axis(ticks) {
-    const { pen } = this;
-    const { colours } = this.paint;
-    pen.font = "11px system-ui, 'DejaVu Sans', sans-serif";
+  axis(ticks, scale) {
+    const { pen, paint: { colours } } = this;
+    const write = (text, x, colour, font = "11px") => {
+      pen.font = `${font} system-ui, 'DejaVu Sans', sans-serif`;
+      pen.fillStyle = colour;
+      pen.fillText(text, x, STRIP + AXIS / 2);
+    };
     pen.textBaseline = "middle";
-    for (const tick of ticks) {
-      pen.fillStyle = tick.day ? colours.text : colours.soft;
-      pen.fillText(tick.text, tick.x + 4, STRIP + AXIS / 2);
+    for (const { text, x, day } of ticks) write(text, x + 4, day ? colours.text : colours.soft);
+    pen.textAlign = "center";
+    for (const { from, to } of scale.cuts) { // about how much was cut out
+      const x = scale.x(from);
+      pen.clearRect(x, STRIP, CUT_PX, AXIS);
+      write(span((to - from) / 1000).split(" ", 2).join(" "), x + CUT_PX / 2, colours.soft, "10px");
     }
+    pen.textAlign = "left";
     pen.fillStyle = colours.line;
     pen.fillRect(0, STRIP + AXIS - 1, this.width, 1);
   }

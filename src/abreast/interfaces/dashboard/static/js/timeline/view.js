@@ -71,7 +71,8 @@ class View {
     this.canvas = canvas();
     this.space = h("div", { class: "tl-space" }, this.names.element, this.walk.button);
     this.scroll = h("div", { class: "tl-scroll" }, this.space);
-    this.stage = h("div", { class: "tl-stage" }, this.canvas, over, this.scroll);
+    this.empty = h("div", { class: "tl-empty", hidden: true });
+    this.stage = h("div", { class: "tl-stage" }, this.canvas, over, this.scroll, this.empty);
     this.numbers = h("div", { class: "tl-load" });
     this.grip = h("div", { class: "tl-grip", role: "separator", "aria-orientation": "vertical", tabindex: 0,
       "aria-label": "Width of the names", "aria-valuemin": NARROWEST, "aria-valuemax": WIDEST });
@@ -248,7 +249,7 @@ class View {
   goNow() {
     this.follow = this.source.live;
     this.span = this.scale.per * this.width * NOW;
-    this.keep();
+    this.scale.put(this.source.now(), this.width * NOW);
     this.moved();
   }
 
@@ -330,6 +331,7 @@ class View {
     Object.assign(this, { width, height, narrow, labels });
     scale.width = width;
     if (!this.follow) scale.fit(from, to);
+    this.paint.hatches.clear();
     this.bars.resize(width, height);
     this.overlay.resize(width, height);
     this.strip.resize(width);
@@ -380,6 +382,7 @@ class View {
   seldom() {
     this.later("count", 300, () => {
       this.count();
+      this.lack();
       this.cover.fill();
       this.drawer.draw();
       if (this.choice.by !== "flow") return;
@@ -388,6 +391,15 @@ class View {
       }
     });
     this.later("table", this.table.rows && !this.choice.table ? 2000 : 300, () => this.table.draw(this));
+  }
+
+  /** Where nothing is, what to do. */
+  lack() {
+    const { text, states } = this.choice;
+    this.empty.hidden = this.layout.places.length > 0;
+    if (this.empty.hidden) return;
+    replace(this.empty, text || states.length ? "Nothing matches the filter in this time."
+      : ["Nothing ran in this time. Look at more of it, or ", h("a", { href: "/tasks" }, "start a task"), "."]);
   }
 
   count() {
