@@ -144,12 +144,9 @@ def looking(runs: int, stream: bool = False) -> Iterator[Any]:
 
 @benchmarks.of("page_kb_gz")
 def weight(quick: bool) -> dict[str, Figure]:
-    sizes = {name: len(asset.packed) for name, asset in pages.assets().items()}
-    groups: dict[str, float] = {}
-    for name, size in sizes.items():
-        group = "/".join(name.split("/")[:2]) if "/timeline" in name else name.rpartition(".")[2]
-        groups[group] = round(groups.get(group, 0) + size / 1000, 1)
-    return {"page_kb_gz": Figure([sum(sizes.values()) / 1000], details={"kb": groups})}
+    sizes = {name: len(pages.assets()[name].packed) / 1000 for name in pages.LOADED}
+    sizes["index.html"] = len(pages.page().packed) / 1000
+    return {"page_kb_gz": Figure([sum(sizes.values())], details={"kb": sizes})}
 
 
 @benchmarks.of("paint_ms", "pan_fps")

@@ -68,6 +68,40 @@ def test_columns_add_up_to_the_runs(admin: Client) -> None:
     admin.post(f"runs/{ids[-1]}/cancel")
 
 
+def test_what_is_known_of_tasks_and_workers(admin: Client) -> None:
+    since = time.time() - 0.5
+    admin.ended(admin.start("add")["id"])
+    admin.start("single")
+    running = admin.start("patient")["id"]
+    deadline = time.monotonic() + 30
+    while not (found := admin.get(f"timeline?since={since}").json())["runs"]["progress"]:
+        assert time.monotonic() < deadline
+    about = dict(zip(found["tasks"], found["about"], strict=True))
+    assert about["add"]["tags"] == ["sums"]
+    assert about["add"]["seconds"] >= 0
+    assert (about["add"]["limited"], about["single"]["limited"]) == (False, True)
+    assert about["single"]["seconds"] is None
+    assert [worker["concurrency"] for worker in found["workers"]] == [4]
+    place = [row["id"] for row in rows(found)].index(running)
+    assert found["runs"]["progress"] == {str(place): [0.0, None, ""]}
+
+
+def test_a_long_line_hides_neither_what_runs_nor_what_ended(admin: Client) -> None:
+    since = time.time() - 0.5
+    done = [admin.ended(admin.start("add")["id"])["id"] for _ in range(3)]
+    running = admin.start("wait")["id"]
+    deadline = time.monotonic() + 30
+    while admin.get(f"runs/{running}").json()["state"] != "running":
+        assert time.monotonic() < deadline
+    body = {"delay": 3600}
+    later = [admin.post("tasks/add/runs", json=body).json()["id"] for _ in range(9)]
+    found = admin.get(f"timeline?since={since}&limit=8").json()
+    ids = [row["id"] for row in rows(found)]
+    assert (found["truncated"], len(ids), ids) == (True, 8, sorted(ids))
+    assert {*done, running} <= set(ids)
+    assert ids[-1] == later[-1]
+
+
 def test_flows_as_groups(admin: Client) -> None:
     since = time.time() - 0.5
     id = admin.post("flows", json={"runs": [{"task": "add"}, {"task": "add"}]}).json()["id"]
