@@ -95,6 +95,17 @@ def test_a_service_is_measured_over_http(tmp_path: Path) -> None:
     assert found["sse_dropped"]["max"] == 0
 
 
+@pytest.mark.needs("posix")
+def test_the_dashboard_is_measured_in_a_browser(tmp_path: Path) -> None:
+    from tests.dashboard.dashboard_help import chromium
+
+    with chromium():  # skips, or fails in CI, where there is none
+        pass
+    found = figures("dashboard.py", tmp_path)
+    assert sorted(found) == ["live_lag_ms", "page_kb_gz", "paint_ms", "pan_fps"]
+    assert all(figure["min"] > 0 for figure in found.values())
+
+
 def test_scripts_may_call_what_they_measure_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(BENCHMARKS))
     goals = importlib.import_module("goals")

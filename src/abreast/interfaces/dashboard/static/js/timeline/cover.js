@@ -65,6 +65,7 @@ export class Cover {
     const { model, source, later } = this.view;
     const ask = () => this.view.ask();
     source.on("run", (rows) => {
+      for (const row of rows) source.heard(Date.parse(row.ended ?? row.started ?? row.created));
       model.take(rows, source.now());
       if (rows.some((row) => row.state === "pending")) later("limits", 1500, () => this.limits());
       if (model.guessed.size) later("tries", 1000, () => this.tries());

@@ -4,7 +4,7 @@
  * The runs that decided when everything was over, the first one first: from the one that ended
  * last back through the one before it that ended last. `edges`: pairs of ids, earlier and later.
  */
-export function criticalPath(runs, edges) {
+function criticalPath(runs, edges) {
   const later = (a, b) => (!a || b.over > a.over ? b : a);
   const before = new Map();
   for (const [earlier, run] of edges) {

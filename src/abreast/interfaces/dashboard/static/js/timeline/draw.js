@@ -11,7 +11,7 @@ import { after, CUT_PX } from "./scale.js";
 const NARROW = 3;
 // Of runs that are merged the one that matters most gives the colour; by state.
 const RANK = [1, 1, 2, 4, 0, 6, 5, 3];
-export const FONT = "12px system-ui, 'DejaVu Sans', sans-serif";
+const FONT = "12px system-ui, 'DejaVu Sans', sans-serif";
 const SMALL = "10px system-ui, 'DejaVu Sans', sans-serif";
 
 /** A canvas that knows its size in pixels of the page; returns its pen. */
@@ -304,7 +304,7 @@ export class Bars {
       const end = state === RUNNING ? x(run.started + this.model.usual(run.task)) : 0; // usually
       if (end > to + 2 && to < width) this.dashed(to, end, y, colours[name]);
     }
-    if (tall > 6) for (const [, end] of tries) this.notch(x(end), y);
+    for (const [begin, end] of tries) if (tall > 6 && x(end) - x(begin) > 7) this.notch(x(end), y);
     if (run.critical) this.underline(from, to, y);
     let room = Math.min(to, width) - Math.max(start, 0) - 8;
     if (tall < 11 || !last || room < 12) return;

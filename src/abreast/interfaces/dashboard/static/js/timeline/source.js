@@ -3,9 +3,11 @@
 /** A service: ctx has api, live, session and signal. Times are milliseconds. */
 export function liveSource({ api, live, session, signal }) {
   const get = (path, params) => api.get(path, params, { signal });
+  let ahead = 0; // milliseconds the service is ahead of what its answers tell: news are not of tomorrow
   return {
     live: true,
-    now: () => api.serverNow() * 1000,
+    now: () => api.serverNow() * 1000 + ahead,
+    heard: (time) => (ahead = Math.max(ahead, time - api.serverNow() * 1000)),
     may: (role) => session.may(role),
     load: (since, until) => get("/timeline",
       { since: new Date(since).toISOString(), until: new Date(until).toISOString(), limit: 5000 }),

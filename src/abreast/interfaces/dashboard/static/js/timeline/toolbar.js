@@ -5,7 +5,7 @@ import { mark } from "./marks.js";
 import { CAUSES, STATES } from "./model.js";
 
 /** How much time one may choose: seconds and names. */
-export const PRESETS = [[300, "5 m"], [3600, "1 h"], [21600, "6 h"], [86400, "24 h"], [604800, "7 d"]];
+const PRESETS = [[300, "5 m"], [3600, "1 h"], [21600, "6 h"], [86400, "24 h"], [604800, "7 d"]];
 const GROUPS = ["task", "worker", "tag", "flow"];
 
 /** The bar above the lanes; tells a view what is chosen. */

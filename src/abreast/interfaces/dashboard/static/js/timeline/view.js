@@ -279,7 +279,7 @@ class View {
     if (this.signal.aborted) return;
     this.fit(...(this.source.live ? here : this.model.extent(now)));
     this.draw();
-    performance.mark("timeline-painted");
+    requestAnimationFrame(() => performance.mark("timeline-painted"));
     this.element.dataset.ready = "";
     this.cover.limits();
     const run = this.model.runs.get(Number(this.query.get("run")));
