@@ -152,8 +152,9 @@ def test_pause_and_go_on_without_a_gap(tabs: BrowserContext, dashboard: Dashboar
     ids = [dashboard.run("add", a=number) for number in range(20)]
     for id in ids:
         dashboard.ended(id)
-    assert leading.evaluate("window.seen") == []
-    assert following.evaluate("window.seen") == []
+    for page in (leading, following):  # what tests before this one did may still come in before
+        seen = {id for id, _ in page.evaluate("window.seen")}
+        assert not seen & set(ids), "told while it was paused"
     leading.keyboard.press("r")
     following.get_by_role("button", name="Go on").last.click()
     for page in (leading, following):
