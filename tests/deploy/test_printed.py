@@ -167,7 +167,8 @@ def test_words_that_mean_something_to_systemd_are_written_so_that_they_do_not() 
 @pytest.mark.parametrize(
     ("folder", "homes", "tmp"),
     [("/srv/jobs", "yes", "yes"), ("/home/anna/jobs", "read-only", "yes"),
-     ("/root/jobs", "read-only", "yes"), ("/tmp/jobs", "yes", "no"), ("/homes/x", "yes", "yes")],
+     (os.path.expanduser("~root/jobs"), "read-only", "yes"), ("/tmp/jobs", "yes", "no"),
+     ("/homes/x", "yes", "yes")],
 )  # fmt: skip
 def test_what_it_serves_stays_visible(folder: str, homes: str, tmp: str) -> None:
     found = directives(systemd.unit(Installation(("/opt/abreast",), folder)))

@@ -77,15 +77,15 @@ def test_where_and_with_what_a_task_runs(home: Home) -> None:
         """,
     )
     home.write("helper.py", "X = 'helped'\n")
-    home.write("../work/keep", "")
-    home.toml("[tasks.where]\ncwd = 'work'\nenv = { WORD = 'said' }\n")
+    home.write("../inner/keep", "")
+    home.toml("[tasks.where]\ncwd = 'inner'\nenv = { WORD = 'said' }\n")
     home.load()
     task = home.app.find_task("where")
     with home.working():
         run, again = task.submit(1), task.submit(2)
         pid, *rest = run.result(30)
         other = again.result(30)[0]
-    assert rest == [str(home.path / "work"), "said", run.id, "helped", 1]
+    assert rest == [str(home.path / "inner"), "said", run.id, "helped", 1]
     assert len({pid, other, os.getpid()}) == 3
     assert "to the log\n" in run.log()
     assert "this too\n" in run.log()

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 NAME = "abreast"
 _STOP_S = 60  # beyond what running runs get: they are ended by force, and the store is closed
-HOMES = ("/home/", "/root/", "/run/user/")
+HOMES = ("/home/", os.path.expanduser("~root") + "/", "/run/user/")  # what ProtectHome= covers
 SHARED = ("/tmp/", "/var/tmp/")
 _CONTAINER_PYTHON = "3.13"
 _VARIABLES = ("ABREAST_APP", "ABREAST_CONFIG", "ABREAST_STORE")
